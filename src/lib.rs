@@ -87,8 +87,8 @@ pub use spv::{
 };
 pub use sync::Stopped;
 
-/// Inner parts of this crate that its tests and benches use. This module is not part of the API, and changes without
-/// notice.
+/// Inner parts of this crate that its tests, benches and fuzzer use. This module is not part of the API, and changes
+/// without notice.
 #[doc(hidden)]
 pub mod testing {
     use crate::chain::{Branch, Params, ResumeError};

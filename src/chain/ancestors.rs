@@ -15,7 +15,7 @@ pub trait Ancestors {
     /// The error of reading.
     fn height_of(&self, hash: &BlockHash) -> Result<Option<u32>, Self::Error>;
 
-    /// Returns `count` headers of the active chain from height `from` on, or fewer if the chain ends before that.
+    /// Returns `count` headers of the active chain from height `from` on, or all that there are if they are fewer.
     ///
     /// # Errors
     /// The error of reading.

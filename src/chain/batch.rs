@@ -15,7 +15,7 @@ pub struct LinkedBatch {
     last: BlockHash,
 }
 
-/// The first header of a batch that broke a rule.
+/// The first header of a batch to break a rule, and the rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: expected {}, got {} (header {hash})",
     violation.rule(), violation.expected(), violation.got())]

@@ -34,13 +34,13 @@ pub struct Branch {
     step: (u32, Work),
 }
 
-/// Too few ancestors to resume a branch from.
+/// Too few headers of a branch to resume it, or to keep it as a side branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("height {height} needs its ancestors from height {from} on, {expected} in all: got {got}")]
+#[error("height {height} needs the headers from height {from} on, {expected} in all: got {got}")]
 pub struct ResumeError {
     /// Height of the branch's end.
     pub height: u32,
-    /// Height of the lowest ancestor needed.
+    /// Height of the lowest header needed.
     pub from: u32,
     /// How many headers are needed, the branch's end included.
     pub expected: usize,
@@ -69,7 +69,7 @@ impl Branch {
 
     /// Returns the height of the lowest ancestor that [`Branch::resume`] at `height` needs.
     pub(crate) fn resume_from(params: &Params, height: u32) -> u32 {
-        let span = u32::try_from(MEDIAN_TIME_SPAN - 1).expect("11 fits");
+        let span = u32::try_from(MEDIAN_TIME_SPAN - 1).expect("10 fits");
         params.period_start(height).min(height.saturating_sub(span))
     }
 
@@ -91,7 +91,7 @@ impl Branch {
         let too_few = ResumeError { height, from, expected, got: ancestors.len() };
         let start = ancestors.len().checked_sub(expected).ok_or(too_few)?;
         let ancestors = &ancestors[start..];
-        let first_at = usize::try_from(params.period_start(height) - from).expect("a period");
+        let first_at = usize::try_from(params.period_start(height) - from).expect("at most 10");
         let (first, last) = (ancestors[first_at], ancestors[expected - 1]);
         let regular = ancestors[first_at + 1..]
             .iter()

@@ -5,8 +5,8 @@ use crate::primitives::{BlockHash, Header, Work};
 /// Consecutive headers of one branch that have passed every rule on top of their own ancestors.
 ///
 /// # Security
-/// Only `chain` can make `CheckedHeaders`, and only by checking headers. Code that takes them can never get headers
-/// that a peer merely claimed.
+/// Only `chain` can make `CheckedHeaders`: of headers that it checks, and of the active chain's headers that it reads
+/// back. Code that takes them can never get headers that a peer merely claimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedHeaders {
     first_height: u32,
@@ -65,7 +65,7 @@ impl CheckedHeaders {
     /// Appends `next`, the headers that follow these.
     ///
     /// # Errors
-    /// Returns `next` if its first header does not follow the last of these headers.
+    /// Returns `next` if it does not start where these headers end.
     pub fn append(&mut self, mut next: Self) -> Result<(), Self> {
         if self.hashes.last().copied().unwrap_or(self.prev) != next.prev {
             return Err(next);

@@ -32,7 +32,7 @@ pub enum HintsError {
         /// What is wrong with the hash.
         source: ParseHashError,
     },
-    /// The heights do not ascend.
+    /// A height is not above the one before, or the first height is 0.
     #[error("line {line}: height {got} is not above {previous}")]
     Order {
         /// Number of the line, from 1.

@@ -2,7 +2,8 @@
 
 use crate::primitives::{MerkleRoot, Txid, Wtxid, sha256d_parts};
 
-/// A node of the tree: a txid or wtxid at the bottom, a double SHA-256 of two nodes above. Wire order.
+/// A node of the tree, in wire order: at the bottom a txid, a wtxid or the coinbase's zeros; above that, the double
+/// SHA-256 of two nodes.
 pub(crate) type Node = [u8; 32];
 
 /// The coinbase's entry in the tree of wtxids (BIP141). The coinbase's own wtxid cannot be there, since it depends on
@@ -14,8 +15,8 @@ const COINBASE_WTXID: Node = [0; 32];
 /// Source: BIP141; Bitcoin Core `GetWitnessCommitmentIndex`.
 const COMMITMENT_HEADER: [u8; 6] = [0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed];
 
-/// Two equal nodes side by side: a block that repeats some transactions at its end has the same root as the block
-/// without the repetition (CVE-2012-2459).
+/// Two equal nodes with the same parent: a block that repeats some transactions at its end has the same root as the
+/// block without the repetition (CVE-2012-2459).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "transactions are repeated: nodes {} and {position} at height {height} of the merkle tree are equal \

@@ -6,11 +6,12 @@ use crate::primitives::{BlockHash, Work};
 /// the block index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectOutcome {
-    /// All headers of the batch were already on the chain, or the first new one was refused.
+    /// The batch brought nothing: all its headers were known, the first new one or one in a presync was refused, or the
+    /// chain had already reached the height at which the sync stops.
     Unchanged,
     /// The chain grew by this many headers.
     Extended(u32),
-    /// A branch beside the chain grew.
+    /// A branch beside the chain grew. A branch whose headers a presync did not keep is only reported.
     SideBranch {
         /// Height of its end.
         height: u32,

@@ -62,7 +62,7 @@ impl Params {
     }
 
     /// Returns the parameters of the signet with this challenge script. They are those of the default signet, but with
-    /// another magic and without seeds and minimum chain work. For the default signet's
+    /// the signet's own magic and challenge, and without seeds and minimum chain work. For the default signet's
     /// challenge, returns the default signet's own parameters.
     ///
     /// The magic is the first four bytes of the double SHA-256 of the challenge's length (CompactSize) and the
@@ -101,7 +101,7 @@ impl Params {
         height - height % self.interval
     }
 
-    /// Returns whether a period begins at this height, and so the bits may change.
+    /// Returns whether a period begins at this height.
     pub fn is_boundary(&self, height: u32) -> bool {
         height.is_multiple_of(self.interval)
     }
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_agree_with_the_bitcoin_crate() {
+    fn magic_limit_and_retarget_flags_agree_with_the_bitcoin_crate() {
         for network in Network::ALL {
             let ours = params(network);
             let theirs = match network {

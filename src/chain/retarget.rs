@@ -10,8 +10,8 @@ use crate::primitives::Target;
 /// and last header, so only `interval - 1` gaps are measured: Bitcoin's off-by-one is consensus.
 ///
 /// # Consensus
-/// Bitcoin Core `CalculateNextWorkRequired`: the span is signed (times may run backwards), clamped to a
-/// factor of four both ways, multiplied before it is divided, and capped at the limit.
+/// Bitcoin Core `CalculateNextWorkRequired`: the span is signed (times may run backwards), and clamped to a factor of
+/// four both ways. The old target is multiplied before it is divided, and the new one is capped at the limit.
 pub fn next_target(params: &Params, base_bits: u32, first_time: u32, last_time: u32) -> Target {
     let timespan = i64::from(params.timespan);
     let actual = (i64::from(last_time) - i64::from(first_time)).clamp(timespan / 4, timespan * 4);
@@ -24,10 +24,10 @@ pub fn next_target(params: &Params, base_bits: u32, first_time: u32, last_time: 
 /// Returns the bits that a header on top of `branch` with this time must carry.
 ///
 /// # Consensus
-/// Bitcoin Core `GetNextWorkRequired`. On networks with `min_difficulty`, a header more than 20 minutes after its
-/// parent must carry the limit's bits. Any other header must carry the last bits in the period that were not such an
-/// exception. With BIP94, the retarget starts from the old period's first bits, since the first header is never such
-/// an exception.
+/// Bitcoin Core `GetNextWorkRequired`. Within a period of a network with `min_difficulty`, a header more than 20
+/// minutes after its parent must carry the limit's bits. Any other header within the period must carry the last bits in
+/// the period that were not such an exception. With BIP94, the retarget starts from the old period's first bits, since
+/// the first header is never such an exception.
 pub fn required_bits(branch: &Branch, time: u32) -> u32 {
     let params = branch.params();
     if params.is_boundary(branch.height() + 1) {
@@ -49,8 +49,9 @@ pub fn required_bits(branch: &Branch, time: u32) -> u32 {
 
 /// Returns by how many percent the difficulty would change if the period went on at its speed so far.
 ///
-/// At the period's last header, the estimate is the coming change, except for the rounding of the compact form: the
-/// speed so far is stretched over the `interval - 1` gaps that the retarget measures.
+/// At the period's last header, the estimate is the coming change of that header's difficulty, except that the estimate
+/// ignores the limit, BIP94, and the rounding of the compact form. The speed so far is stretched over the
+/// `interval - 1` gaps that the retarget measures.
 ///
 /// Returns `None` where bits never change, and at a period's first header, when nothing is known yet.
 pub fn estimated_change_percent(branch: &Branch) -> Option<f64> {

@@ -34,16 +34,16 @@ pub enum Violation {
         /// The header's hash.
         hash: BlockHash,
     },
-    /// The header does not name the header before it as its parent.
+    /// The header does not name the header before it as its parent, or its parent is unknown.
     PrevBlkNotFound {
-        /// Hash of the header before.
+        /// Hash of the header before; for an unknown parent, hash of the active chain's tip.
         expected: BlockHash,
         /// Hash that the header names as its parent.
         got: BlockHash,
     },
-    /// The bits are not those that the retarget gives.
+    /// The bits are not the required ones.
     BadDiffbits {
-        /// The bits that the ancestors require.
+        /// The bits that the ancestors and the header's time require.
         expected: u32,
         /// The header's bits.
         got: u32,
@@ -122,7 +122,7 @@ impl Violation {
         }
     }
 
-    /// Returns whether the header can never become valid. Only a header that is too far ahead of the clock can.
+    /// Returns whether the rule stays broken as time passes. Waiting helps only a header too far ahead of the clock.
     pub fn is_permanent(&self) -> bool {
         !matches!(self, Self::TimeTooNew { .. })
     }
@@ -133,7 +133,7 @@ impl Violation {
 #[error("height {height}: {}: expected {}, got {} (header {hash})",
     violation.rule(), violation.expected(), violation.got())]
 pub struct Rejection {
-    /// The height that the header would have had.
+    /// The height that the header would have had; for an unknown parent, the height above the active chain's tip.
     pub height: u32,
     /// The header's hash.
     pub hash: BlockHash,
@@ -172,10 +172,10 @@ pub(super) fn check_link(expected: &BlockHash, header: &Header) -> Result<(), Vi
     Err(Violation::PrevBlkNotFound { expected: *expected, got: header.prev })
 }
 
-/// Checks every rule that needs ancestors, in Bitcoin Core's order.
+/// Checks the rules that need ancestors or the clock, in Bitcoin Core's order. `now` is the wall clock in Unix seconds.
 ///
 /// # Consensus
-/// Bitcoin Core `ContextualCheckBlockHeader`. `now` is the wall clock in Unix seconds.
+/// Bitcoin Core `ContextualCheckBlockHeader`.
 pub(super) fn check_context(branch: &Branch, header: &Header, now: u32) -> Result<(), Violation> {
     check_bits(branch, header)?;
     check_median_time(branch, header)?;

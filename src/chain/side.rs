@@ -41,8 +41,8 @@ impl ForkPoint {
         self.shared_height
     }
 
-    /// Returns the index of the side branch with the fork, and how many of that branch's headers lead to the fork;
-    /// `None` if the fork is on the active chain.
+    /// Returns the index of the side branch with the fork point, and how many of that branch's headers lead to it;
+    /// `None` if the fork point is on the active chain.
     pub(super) fn side(&self) -> Option<(usize, usize)> {
         self.side
     }
@@ -90,7 +90,7 @@ impl SideBranch {
         CheckedHeaders::new(first_height, self.fork_hash, fork_work, self.headers, self.hashes)
     }
 
-    /// Returns how many headers the branch would have if it forked at `height`, or at its fork if that is lower.
+    /// Returns how many headers the branch would have if its fork moved down to `height`. A lower fork stays.
     fn len_from(&self, height: u32) -> usize {
         self.headers.len() + count(self.fork_height.saturating_sub(height))
     }
@@ -137,8 +137,8 @@ impl SideSet {
         })
     }
 
-    /// Moves `fork` along the branches as far as the batch follows them, and removes the headers that it passes from
-    /// the batch.
+    /// Moves `fork` along the branches as far as the batch follows them, and removes from the batch the headers that
+    /// `fork` passes.
     ///
     /// Branches may share their first headers, so the branch that the fork names need not be the one that the
     /// batch follows.
@@ -162,7 +162,7 @@ impl SideSet {
         }
     }
 
-    /// Returns the state of the branch that ends with the fork, made from the fork's own ancestors.
+    /// Returns the state of the branch that ends at the fork point, made from the fork point's own ancestors.
     pub(super) fn state_at<A: Ancestors>(
         &self,
         params: &'static Params,
@@ -255,9 +255,9 @@ impl SideSet {
             let may_go = |branch: &SideBranch| {
                 Some(branch.tip.hash()) != spared || len(branch) > MAX_SIDE_HEADERS / 2
             };
-            let candidates = self.branches.iter().enumerate().rev().filter(|(_, one)| may_go(one));
+            let droppable = self.branches.iter().enumerate().rev().filter(|(_, one)| may_go(one));
             // `min_by` takes the first of equal minima, which is the newest in reverse order.
-            let least = candidates.min_by(|a, b| a.1.tip.chainwork().cmp(b.1.tip.chainwork()));
+            let least = droppable.min_by(|a, b| a.1.tip.chainwork().cmp(b.1.tip.chainwork()));
             let Some((index, _)) = least else { break };
             self.branches.remove(index);
         }

@@ -51,7 +51,7 @@ impl Survey {
         self.height
     }
 
-    /// Returns the work of the batch's branch with all of its headers.
+    /// Returns the work of the batch's branch up to the batch's last header, genesis included.
     ///
     /// # Security
     /// Each header has the proof of work that its bits ask for; whether those are the required bits is not
@@ -107,7 +107,7 @@ impl HeaderTree {
     /// Returns the state at the parent of a survey's unknown headers.
     ///
     /// # Errors
-    /// The active chain could not be read.
+    /// The active chain could not be read, or `ancestors` returned too few of its headers.
     pub fn state_before<A: Ancestors>(
         &self,
         survey: &Survey,

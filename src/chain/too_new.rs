@@ -1,10 +1,10 @@
-//! A header that is refused only because its time is too far ahead of our clock.
+//! A header that is refused because its time is too far ahead of our clock.
 
 use super::rules::{MAX_FUTURE_SECS, Rejection, Violation};
 use crate::primitives::BlockHash;
 
-/// A header that was refused only because its time is more than two hours ahead of our clock. The header may
-/// become valid, and its sender is not to blame.
+/// A header that was refused because its time is more than two hours ahead of our clock. The header may become valid,
+/// and its sender is not to blame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooNew {
     /// The height that the header would have.

@@ -1,4 +1,4 @@
-//! The tree of headers: the active chain's end, and the branches beside it, which have less work.
+//! The tree of headers: the active chain's end, and the branches beside it, none with more work than the chain.
 
 use super::ancestors::{Ancestors, TreeError};
 use super::batch::LinkedBatch;
@@ -69,7 +69,7 @@ impl HeaderTree {
     /// headers before it are kept.
     ///
     /// # Errors
-    /// The active chain could not be read. The tree is unchanged then.
+    /// The active chain could not be read, or `ancestors` returned too few of its headers. The tree is unchanged then.
     pub fn accept<A: Ancestors>(
         &mut self,
         batch: LinkedBatch,
@@ -205,7 +205,7 @@ impl HeaderTree {
     /// headers.
     ///
     /// # Errors
-    /// The active chain could not be read.
+    /// The active chain could not be read, or `ancestors` returned too few of its headers.
     pub(crate) fn restore_side<A: Ancestors>(
         &mut self,
         batch: LinkedBatch,

@@ -12,27 +12,27 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     /// The time of a mock clock, in Unix seconds; `None` for the system's clock.
-    manual: Option<Arc<AtomicU64>>,
+    mock_time: Option<Arc<AtomicU64>>,
 }
 
 impl Clock {
     /// Returns a mock clock, which shows `unix` (Unix seconds) until [`Clock::set`] changes it. All clones share one
     /// time.
     pub fn mock(unix: u64) -> Self {
-        Self { manual: Some(Arc::new(AtomicU64::new(unix))) }
+        Self { mock_time: Some(Arc::new(AtomicU64::new(unix))) }
     }
 
     /// Sets a clock made by [`Clock::mock`] to `unix` (Unix seconds). Does nothing to the system's clock.
     pub fn set(&self, unix: u64) {
-        if let Some(manual) = &self.manual {
-            manual.store(unix, Ordering::Relaxed);
+        if let Some(time) = &self.mock_time {
+            time.store(unix, Ordering::Relaxed);
         }
     }
 
     /// Returns the seconds since 1970, or 0 if the system's clock is set to a time before 1970.
     pub fn unix_secs(&self) -> u64 {
-        match &self.manual {
-            Some(manual) => manual.load(Ordering::Relaxed),
+        match &self.mock_time {
+            Some(time) => time.load(Ordering::Relaxed),
             None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         }
     }

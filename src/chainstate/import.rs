@@ -1,4 +1,4 @@
-//! The import of headers from a file. They are judged as if a peer had sent them.
+//! The import of headers from a file. They are held to the same rules as headers from peers, but need no presync.
 
 mod fault;
 mod orphans;
@@ -122,7 +122,7 @@ impl<S: HeaderStore> Importer<S> {
     /// Takes the next header. Returns `true`, and leaves the header out, if it is above the last height to import.
     ///
     /// # Errors
-    /// A header is refused: this one, or an earlier one that waited to be judged.
+    /// A header is refused (this one, or an earlier one that waited to be judged), or the store failed.
     pub fn push(&mut self, header: Header) -> Result<bool, ImportError> {
         self.push_claimed(header, Claim::default())
     }
@@ -132,7 +132,7 @@ impl<S: HeaderStore> Importer<S> {
     /// # Errors
     /// As for [`Importer::push`], or the file contradicts the header.
     pub fn push_claimed(&mut self, header: Header, claim: Claim) -> Result<bool, ImportError> {
-        // Files that were joined with `cat` have genesis more than once. The headers of one batch follow each other.
+        // Files that were joined with `cat` have genesis more than once. Each genesis ends the batch before it.
         if !mem::replace(&mut self.begun, true) || header == self.options.params.genesis {
             self.judge()?;
             self.next = self.place_first(&header)?;
@@ -161,7 +161,7 @@ impl<S: HeaderStore> Importer<S> {
     /// Judges the waiting headers.
     ///
     /// # Errors
-    /// A header is refused.
+    /// A header is refused, or the store failed.
     pub fn judge(&mut self) -> Result<(), ImportError> {
         let (mut headers, mut claims) = (mem::take(&mut self.waiting), mem::take(&mut self.claims));
         let base = self.pushed - headers.len() as u64;
@@ -190,7 +190,7 @@ impl<S: HeaderStore> Importer<S> {
     /// Judges the waiting headers, and headers that came before their parents.
     ///
     /// # Errors
-    /// A header is refused, or parents are missing in the file.
+    /// A header is refused, parents are missing in the file, or the store failed.
     pub fn end(&mut self) -> Result<(), ImportError> {
         self.judge()?;
         self.connect_orphans()?;

@@ -1,5 +1,5 @@
-//! The one writer of the stored chain: the header tree in memory with the store behind it, candidate branches, and headers
-//! that come from a file.
+//! The one writer of the stored chain, with the header tree in memory and candidate branches; the import of headers
+//! from a file; and the clock that header times are compared with.
 
 mod clock;
 mod import;

@@ -169,7 +169,7 @@ impl<S: HeaderStore> ChainWriter<S> {
         }
     }
 
-    /// Collects headers that extend the chain, and stores those before them if there are too many.
+    /// Collects headers that extend the chain. If they do not follow the collected ones, those are stored first.
     fn append(
         &mut self,
         headers: CheckedHeaders,
@@ -184,7 +184,7 @@ impl<S: HeaderStore> ChainWriter<S> {
         Ok(ConnectOutcome::Extended(count))
     }
 
-    /// Returns where a batch leaves the known headers, or `None` if its parent is not known.
+    /// Returns where a batch leaves the known headers, or `None` if the batch is empty or its parent is not known.
     ///
     /// # Errors
     /// Reading or writing the store failed.

@@ -137,12 +137,12 @@ mod tests {
     /// Returns the labels for a made-up chain with this many headers, one every 10 minutes.
     fn labels(headers: u32) -> Vec<String> {
         let mut header = params(Network::Mainnet).genesis;
-        let mut collector = BucketBuilder::new((headers / 100).max(1), None);
+        let mut builder = BucketBuilder::new((headers / 100).max(1), None);
         for height in 0..headers {
-            collector.add(height, &header);
+            builder.add(height, &header);
             header.time += 600;
         }
-        let ticks = date_ticks(&collector.finish(), 0, headers - 1);
+        let ticks = date_ticks(&builder.finish(), 0, headers - 1);
         assert!(ticks.windows(2).all(|pair| pair[0].at < pair[1].at), "{ticks:?}");
         ticks.into_iter().map(|tick| tick.label).collect()
     }

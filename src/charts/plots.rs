@@ -213,7 +213,7 @@ fn points(samples: &[Sample]) -> Vec<Point> {
     samples.iter().map(|sample| Point { x: f64::from(sample.height), y: sample.value }).collect()
 }
 
-/// Describes the first, the last, the lowest and the highest value.
+/// Describes the first, the last, the lowest and the highest value, and where the highest is.
 fn extremes(samples: &[Sample], label: impl Fn(f64) -> String) -> String {
     let by_value = |a: &&Sample, b: &&Sample| a.value.total_cmp(&b.value);
     let ends = samples.first().zip(samples.last());
@@ -262,15 +262,15 @@ mod tests {
     /// second half repeats its last.
     fn drawn(name: ChartName) -> Drawing {
         let table = fs::read_to_string("fixtures/mainnet-epoch-boundaries-0000000-0604799.csv");
-        let mut collector = BucketBuilder::new(2016, None);
+        let mut builder = BucketBuilder::new(2016, None);
         for line in table.unwrap().lines().skip(1) {
             let cells: Vec<&str> = line.split(',').collect();
             let header = Header::decode(&hex::decode_array(cells[2]).unwrap());
             let half = cells[0].parse::<u32>().unwrap() / 1008 * 1008;
-            (half..half + 1008).for_each(|height| collector.add(height, &header));
+            (half..half + 1008).for_each(|height| builder.add(height, &header));
         }
         let request = ChartRequest { name, from: 0, to: 604_799, log: true };
-        Drawing { params: params(Network::Mainnet), request, buckets: collector.finish() }
+        Drawing { params: params(Network::Mainnet), request, buckets: builder.finish() }
     }
 
     fn points(plot: &Plot) -> usize {

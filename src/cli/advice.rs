@@ -31,8 +31,8 @@ pub(super) fn options(config: &AppConfig) -> String {
 /// Returns the wording that adds this run's options to the commands that messages advise.
 ///
 /// The options are those of [`options`], and for commands that choose their peers also the peers and the proxy. These
-/// two are repeated only if the command line named them: settings from the environment or a file apply to the next
-/// command too.
+/// two are repeated only if the command line named them: a setting from a file, or from the environment of the same
+/// shell, applies to the next command too.
 pub(super) fn wording(config: &AppConfig, flags: &Layer) -> Wording {
     let mut for_peers = String::new();
     for peer in flags.connect.iter().flatten() {

@@ -3,7 +3,7 @@
 use super::network_args::ConnectArgs;
 use crate::config::{HintsSource, HostPort, Layer, MinChainWork, PeerCount};
 
-/// Options on what the chain is expected to be, beyond the consensus rules.
+/// Options that say what the chain is expected to be, beyond the consensus rules.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct ChainArgs {
     /// Expected hashes of the chain, which speed up the download: a file with lines `HEIGHT HASH`, or `none`

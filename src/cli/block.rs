@@ -19,9 +19,10 @@ use std::path::PathBuf;
 
 const AFTER_HELP: &str = "\
 The header of the block must be stored already (run `lightclient sync` first). The block is requested from peers until \
-one delivers it, and its hash, merkle root and witness commitment are checked against the stored header. A peer that \
-sends anything else is reported, and another one is asked. Each transaction is checked by itself (amounts, no output \
-spent twice); whether it may spend its inputs cannot be checked without the set of all coins.
+one delivers it. Its hash and merkle root are checked against the stored header, and its witnesses against the \
+commitment in its coinbase. A peer that sends anything else is reported, and another one is asked. Each transaction is \
+checked by itself (amounts, no output spent twice); whether it may spend its inputs cannot be checked without the set \
+of all coins.
 
 Examples:
   lightclient block 840000
@@ -67,7 +68,7 @@ impl BlockArgs {
 /// Downloads the block, checks it and prints it.
 ///
 /// # Errors
-/// The header is not stored, no peer delivered the block, or the file cannot be written.
+/// An option would have no effect, the header is not stored, no peer delivered the block, or it cannot be written.
 pub(super) fn run(args: &BlockArgs, context: &mut CommandContext) -> Result<(), CliError> {
     let to_stdout = args.raw.as_deref().is_some_and(is_stdout);
     check_options(args, to_stdout, context.out.is_json())?;
@@ -120,7 +121,7 @@ fn check_options(args: &BlockArgs, to_stdout: bool, json: bool) -> Result<(), Cl
     Err(CliError::Usage(problem.to_owned()))
 }
 
-/// Adds the block's sizes, outputs and coinbase to the fields.
+/// Adds the block's number of transactions, sizes, outputs and coinbase to the fields.
 fn describe(fields: FieldList, checked: &CheckedBlock, context: &CommandContext) -> FieldList {
     let block = checked.block();
     let count = |number: usize| format::count(format::to_u64(number));

@@ -43,13 +43,13 @@ pub(super) enum HashArgError {
     /// Too few or too many hex digits.
     #[error("{got} hex digits, 64 expected{}", length_hint(*.got))]
     Length {
-        /// The number of digits.
+        /// The number of digits, `0x` left out.
         got: usize,
     },
     /// A character is not a hex digit.
     #[error("character {at}, {got:?}, is not a hex digit")]
     Digit {
-        /// Position of the character, from 1.
+        /// Position of the character after `0x` if there is one, from 1.
         at: usize,
         /// The character.
         got: char,

@@ -19,7 +19,7 @@ const AFTER_HELP: &str = "\
 Charts:
   difficulty  the difficulty, in steps from one retarget to the next
   hashrate    hashes per second, over 144 blocks or more
-  interval    the time between blocks; of many, the median and the spread
+  interval    the time between blocks; in a long range, the median and the spread
   versions    the share of headers by version number and version bit
 
 Examples:
@@ -43,7 +43,7 @@ pub(crate) struct ChartArgs {
     /// Last height [default: the tip's]
     #[arg(long, value_name = "HEIGHT|HASH", allow_negative_numbers = true)]
     to: Option<BlockId>,
-    /// Draw values on a logarithmic scale
+    /// Draw values on a logarithmic scale (shares of versions are always on a linear one)
     #[arg(long)]
     log: bool,
 }

@@ -10,13 +10,14 @@ use crate::store::SledStore;
 use indicatif::MultiProgress;
 use std::io;
 
-/// The context in which a command runs: the settings, the output, and the progress bars.
+/// The settings, the output and the progress bars of a command.
 pub(crate) struct CommandContext {
     /// All settings.
     pub config: AppConfig,
     /// Where results go.
     pub out: Output,
-    /// Progress bars on standard error. They are hidden with `-q`, and where standard error is no terminal.
+    /// Progress bars on standard error. They are hidden with `-q`, and where standard error is no terminal, is a dumb
+    /// one, or is too narrow.
     pub bars: MultiProgress,
     /// Whether only results and errors are printed (`-q`).
     pub quiet: bool,

@@ -44,7 +44,7 @@ pub(crate) enum CliError {
     /// The journal of a crawl could not be read or written.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// No peer delivered a block or a transaction.
+    /// A request to peers failed.
     #[error(transparent)]
     Fetch(#[from] FetchError),
     /// A block does not contain the transaction.
@@ -149,7 +149,8 @@ fn code_of(kind: ErrorKind) -> u8 {
     }
 }
 
-/// Prints the error on standard error, or help on standard output, and returns the exit code.
+/// Prints the error on standard error, or the help that clap has made, and returns the exit code. Prints nothing for a
+/// closed pipe or a signal.
 pub(super) fn report(error: &CliError, color: ColorChoice, wording: &Wording) -> ExitCode {
     if let CliError::Help(help) = error {
         // Standard output is flushed here because a last line without a newline is still in its buffer.

@@ -82,7 +82,7 @@ pub struct Exported {
 /// Writes the file.
 ///
 /// # Errors
-/// A height is not stored, or reading or writing failed.
+/// An option cannot be used, a height is not stored, reading or writing failed, or a signal ended the command.
 pub(super) fn run(args: &ExportArgs, context: &mut CommandContext) -> Result<(), CliError> {
     let (file, format) =
         resolve(args.word.as_deref(), &args.file, args.format, FilePurpose::Export)?;
@@ -120,7 +120,7 @@ fn write_file(
     let interval = reader.params().interval;
     let range = HeaderRange::new(&mut reader, tip, from, to);
     let mut writer = HeaderWriter::new(range, format, interval)?;
-    let headers = write(&mut writer, file, to - from, context)?;
+    let headers = write(&mut writer, file, u64::from(to - from) + 1, context)?;
     if is_stdout(file) {
         return Ok(());
     }
@@ -142,11 +142,11 @@ fn write_file(
 fn write(
     headers: &mut HeaderWriter<'_>,
     file: &Path,
-    last: u32,
+    total: u64,
     context: &mut CommandContext,
 ) -> Result<u64, CliError> {
     let interrupt = Interrupt::listen()?;
-    let bar = bar(&context.bars, u64::from(last) + 1, "exporting headers");
+    let bar = bar(&context.bars, total, "exporting headers");
     let mut sink = Sink::create(file, &mut context.out)?;
     let mut written = 0;
     while let Some(step) = headers.step(&mut sink)? {

@@ -1,4 +1,4 @@
-//! Prints the events of a sync that follows the chain: new blocks and reorganisations.
+//! Prints the events of a sync that follows the chain: that it has caught up, new blocks, and reorganisations.
 
 use super::CliError;
 use crate::client::Events;

@@ -1,4 +1,4 @@
-//! Options for every command, which may stand before or after its name.
+//! Options for every command, which may stand before or after the command's name.
 
 use super::error::CliError;
 use super::value_parsers;
@@ -33,12 +33,12 @@ pub(crate) struct GlobalArgs {
     /// A private network for tests
     #[arg(long, global = true, help_heading = NETWORK)]
     regtest: bool,
-    /// A network by its name: mainnet, testnet3, testnet4, signet, regtest, or Bitcoin Core's main, test
+    /// A network by its name: mainnet, testnet3, testnet4, signet, regtest, or Bitcoin Core's main or test
     /// [env: LIGHTCLIENT_NETWORK]
     #[arg(long, visible_alias = "chain", value_name = "NAME", global = true, help_heading = NETWORK)]
     #[arg(value_parser = value_parsers::network(), hide_possible_values = true)]
     network: Option<Network>,
-    /// The signet with this challenge script, with a data folder of its own
+    /// The signet with this challenge script, with a subfolder of its own
     /// [env: LIGHTCLIENT_SIGNET_CHALLENGE]
     #[arg(long, alias = "signetchallenge", value_name = "HEX", global = true, help_heading = NETWORK)]
     signet_challenge: Option<SignetChallenge>,

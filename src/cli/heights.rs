@@ -63,7 +63,7 @@ mod tests {
     use super::{CliError, absolute_height, height_from};
 
     #[test]
-    fn a_height_in_a_file_cannot_be_negative() {
+    fn an_absolute_height_cannot_be_negative() {
         assert_eq!(absolute_height("7"), Ok(7));
         assert_eq!(absolute_height("500,000"), Ok(500_000));
         for text in ["tip", "-1", "tip-6"] {

@@ -79,7 +79,8 @@ impl ImportArgs {
 /// Imports the headers and prints a summary.
 ///
 /// # Errors
-/// The file cannot be read, a header is refused, or the chain has too little work.
+/// An option or the file cannot be used, a header is refused, the store failed, the chain has too little work, or a
+/// signal ended the command.
 pub(super) fn run(args: &ImportArgs, context: &mut CommandContext) -> Result<(), CliError> {
     let started = Instant::now();
     let format = format_of(args)?;
@@ -320,7 +321,7 @@ fn print(
     Ok(out.line(&text)?)
 }
 
-/// Returns the error for an import that ended before it was complete.
+/// Returns the error for an import that a signal ended, or after which the chain has too little work.
 fn check_success(
     report: &SyncReport,
     store: &SledStore,

@@ -15,7 +15,7 @@ Examples:
   lightclient man --out man1            Write all pages into a folder";
 
 /// The last sections of every page.
-const FILES: &str = "\
+const FILES_AND_EXIT_STATUS: &str = "\
 .SH FILES
 The data folder is the platform's folder for an application's data (on Linux ~/.local/share/lightclient).
 .TP
@@ -51,7 +51,7 @@ Another process uses the data folder and does not answer.
 Stored data is damaged.
 .TP
 \\fB6\\fR
-Not found: a height or hash beyond what is stored.
+Not found: no such header is stored, or no such transaction was found.
 .TP
 \\fB129\\fR, \\fB130\\fR, \\fB143\\fR
 Interrupted by SIGHUP, SIGINT or SIGTERM.
@@ -71,7 +71,7 @@ pub(crate) struct ManArgs {
 /// Prints a page in roff, or writes all pages.
 ///
 /// # Errors
-/// There is no such command, or a page cannot be written.
+/// JSON output was requested, there is no such command, or a page cannot be written.
 pub(super) fn run(
     args: &ManArgs,
     program: Command,
@@ -126,18 +126,18 @@ fn page(command: Command) -> Result<String, CliError> {
     let page = String::from_utf8_lossy(&page);
     // clap_mangen writes the heading EXTRA although the text below it is empty. The notes replace that heading.
     let notes = if notes.is_empty() { String::new() } else { section(&notes) };
-    let notes = notes + &environment() + FILES;
+    let notes = notes + &environment() + FILES_AND_EXIT_STATUS;
     Ok(page.replacen(".SH EXTRA\n", &notes, 1))
 }
 
-/// Returns the section on the environment variables that correspond to options.
+/// Returns the section on the environment variables: those that correspond to options, and `NO_COLOR`.
 fn environment() -> String {
     let mut text = ".SH ENVIRONMENT\n".to_owned();
     let variables = KEYS.iter().chain(&["config"]).map(|key| {
         let variable = format!("{VARIABLE_PREFIX}{}", key.replace('-', "_").to_uppercase());
         (variable, format!("As \\-\\-{}.", key.replace('-', "\\-")))
     });
-    let no_color = ("NO_COLOR".to_owned(), "If set, no colours.".to_owned());
+    let no_color = ("NO_COLOR".to_owned(), "If not empty, no colours by default.".to_owned());
     for (variable, meaning) in variables.chain([no_color]) {
         // Writing to a String cannot fail.
         let _ = write!(text, ".TP\n\\fB{variable}\\fR\n{meaning}\n");

@@ -101,7 +101,7 @@ pub(crate) enum CliCommand {
     Status(status::StatusArgs),
     /// Check every stored header again, from genesis, offline
     Verify(verify::VerifyArgs),
-    /// Write stored headers to a file: raw, CSV, JSON Lines, or hints
+    /// Write stored headers to a file: CSV, JSON Lines, raw or another format
     Export(export::ExportArgs),
     /// Draw the stored chain: difficulty, hash rate, intervals or versions
     Chart(chart::ChartArgs),
@@ -200,7 +200,7 @@ impl CliCommand {
     }
 }
 
-/// Parses the arguments, runs the command, prints its error if there is one, and returns the exit code.
+/// Parses the arguments and runs the command. Prints the error if there is one, and returns the exit code.
 pub fn main() -> ExitCode {
     limits::save_address_space();
     let args: Vec<OsString> = env::args_os().collect();
@@ -282,7 +282,7 @@ fn run(cli: Cli, color: &mut ColorChoice, wording: &mut Wording) -> Result<(), C
     *wording = advice::wording(&config, &flags);
     let mut context = CommandContext::new(config, &cli.global, wording.clone());
     let result = cli.command.run(&mut context);
-    // Output from before a failure is a result too.
+    // What the command printed before it failed is a result too.
     let flushed = context.out.flush();
     result?;
     Ok(flushed?)

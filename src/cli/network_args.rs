@@ -45,7 +45,7 @@ impl ConnectArgs {
     pub(crate) fn layer(&self) -> Layer {
         let own = Layer {
             connect: (!self.connect.is_empty()).then(|| self.connect.clone()),
-            // Without the flag, the settings file may still turn DNS off.
+            // Without the flag, the environment or the settings file may still turn DNS off.
             no_dns: self.no_dns.then_some(true),
             timeout: self.timeout,
             ..Layer::default()

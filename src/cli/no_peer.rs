@@ -1,4 +1,4 @@
-//! The errors for commands that found no usable peer. They list what happened to the peers, and advise what to do.
+//! The errors for commands that end without a usable peer. They list what happened to the peers, and advise what to do.
 
 use super::CliError;
 use crate::config::AppConfig;
@@ -41,8 +41,8 @@ fn error(what: &str, failures: &Failures, advice: &str) -> CliError {
     CliError::NoPeer(format!("{what}: {}", parts.join("; ")).replace(['\n', '\r'], " "))
 }
 
-/// Returns advice that fits the settings. With `--connect`, the advice names the network, because a node of another
-/// network disconnects without a message, and the user may not know that the default network is in use.
+/// Returns advice that fits the settings and the failures. With `--connect`, the advice names the network, because a
+/// node of another network disconnects without a message, and the user may not know that the default network is in use.
 fn advice(config: &AppConfig, failures: &Failures) -> String {
     let network = config.network;
     if !config.connect.is_empty() {

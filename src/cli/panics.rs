@@ -34,8 +34,8 @@ pub(super) fn catch_panic<T>(work: impl FnOnce() -> Result<T, CliError>) -> Resu
         .unwrap_or_else(|panic| Err(CliError::Failed(text(&*panic, &last_place()))))
 }
 
-/// Calls a function on the main thread. If the function panics, reports the panic and exits with code 1. Otherwise,
-/// threads that the function did not stop would keep the process running for ever.
+/// Calls a function on the main thread. If the function panics, reports the panic and exits with code 1. Without this
+/// exit, threads that the function did not stop would keep the process running for ever.
 pub(super) fn exit_at_panic<T>(work: impl FnOnce() -> T) -> T {
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         // If standard error cannot be written to, there is nowhere to report the panic.

@@ -19,7 +19,7 @@ pub(super) struct PeerServerOptions {
 /// Returns the options of the server for peers; `None` if it is off.
 ///
 /// # Errors
-/// Services are given, but no address to listen on.
+/// `listen-services` is set, and `listen` is not.
 pub(super) fn peer_server_options(
     config: &AppConfig,
 ) -> Result<Option<PeerServerOptions>, CliError> {

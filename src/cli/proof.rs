@@ -24,8 +24,8 @@ without 0x or quotes, as a file of hex digits or raw bytes, or on standard input
 best chain.
 
 All checks of Bitcoin Core are made except one: a header does not tell how many transactions its block has, so \
-the number that the proof claims is printed (with --json: `transactions` and `caveat`). A proof that claims too few can \
-present an inner node of the merkle tree as a txid, either of no transaction or of one of exactly 64 bytes \
+the number that the proof claims is printed (with --json: `transactions` and `caveat`). A proof that claims too few \
+can present an inner node of the merkle tree as a txid, either of no transaction or of one of exactly 64 bytes \
 (CVE-2017-12842). An inner node that reads as a transaction is refused. Where this matters, use \
 `lightclient tx --block`, which takes the transaction from the block itself.
 
@@ -121,7 +121,8 @@ const CAVEAT: &str = "a proven transaction has exactly 64 bytes, or is none: inn
 /// Runs the command.
 ///
 /// # Errors
-/// The proof is not valid, its block is not on the stored chain, or no peer delivered the block.
+/// The proof cannot be read, is not valid, or is of a block that is not on the stored best chain; or the block to make
+/// a proof from is not stored, was not delivered, or lacks a transaction.
 pub(super) fn run(args: &ProofArgs, context: &mut CommandContext) -> Result<(), CliError> {
     match &args.action {
         ProofCommand::Verify(args) => verify(&args.proof, context),

@@ -24,8 +24,8 @@ WHAT is one of
   -10.., ..9, ..    the last ten, the first ten, everything
 
 TIME is in UTC: 2009, 2009-01, 2009-01-12, 20090112, \"2009-01-12 03:30\", \"2009-01-12 03:30:25\", RFC 3339 with an \
-offset, or Unix seconds. Missing parts are the first possible: a date alone means its first second. Block times are not strictly \
-increasing: the result is the highest block whose time is at or before TIME.
+offset, or Unix seconds. Missing parts are the first possible: a date alone means its first second. Block times are \
+not strictly increasing: the result is the highest block whose time is at or before TIME.
 
 Examples:
   lightclient query tip
@@ -55,7 +55,8 @@ pub(crate) struct QueryArgs {
 /// Finds the headers and prints them.
 ///
 /// # Errors
-/// No such header is stored, or reading failed.
+/// No such header is stored, a range ends before it starts or names a side branch, `--at` is later than the tip and in
+/// the future, or reading failed.
 pub(super) fn run(args: &QueryArgs, context: &mut CommandContext) -> Result<(), CliError> {
     let mut reader = context.open_chain()?;
     let tip = reader.tip()?.height;

@@ -11,8 +11,11 @@ use crate::node::{FetchError, FetchOptions, FetchTraffic, FetchedBlock, WantedBl
 use crate::output::waiting;
 use std::future::Future;
 
-/// Returns the options of a request from the settings. `height` is the height of our tip that is sent to peers; 0 for
-/// none.
+/// Returns the options of a request from the settings. `height` is the height of the stored tip, which is sent to
+/// peers; 0 if the command does not read the stored chain.
+///
+/// # Errors
+/// A named peer needs a proxy, and none is set.
 pub(super) fn fetch_options(config: &AppConfig, height: u32) -> Result<FetchOptions, CliError> {
     Ok(FetchOptions {
         traffic: FetchTraffic::default(),
@@ -61,7 +64,7 @@ pub(super) struct Downloaded {
 /// The stored chain is closed before the download, so that other commands can use it meanwhile.
 ///
 /// # Errors
-/// The header is not stored, or no peer delivered the block.
+/// The header is not stored, reading failed, no peer delivered the block, or the process got a signal.
 pub(super) fn download(which: BlockId, context: &CommandContext) -> Result<Downloaded, CliError> {
     let config = &context.config;
     let (stored, tip) = {

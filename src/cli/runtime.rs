@@ -7,7 +7,7 @@ use rayon::ThreadPoolBuilder;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Runs a future to its end on this thread, in a runtime that ends before this function returns.
+/// Runs a future to its end on this thread, in a runtime that is shut down before this function returns.
 ///
 /// # Errors
 /// The system cannot start threads.
@@ -19,8 +19,11 @@ pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, CliError> {
     Ok(output)
 }
 
-/// Starts Rayon's threads, which compute hashes. Rayon by itself would start its threads at their first use, and panic
-/// if the system starts none.
+/// Starts Rayon's threads, which compute hashes, unless an earlier call did. Rayon by itself would start its threads at
+/// their first use, and panic if the system starts none.
+///
+/// # Errors
+/// The system cannot start threads.
 pub(super) fn start_hashing_threads() -> Result<(), CliError> {
     static STARTED: AtomicBool = AtomicBool::new(false);
     if STARTED.swap(true, Ordering::Relaxed) {

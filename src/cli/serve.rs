@@ -30,8 +30,8 @@ Examples:
 /// The name of the cookie's file. Source: Bitcoin Core `COOKIEAUTH_FILE`.
 const COOKIE_FILE: &str = ".cookie";
 
-/// The greatest number of bytes of the stored chain that are kept in memory: room for 400,000 headers.
-const PAGES_IN_MEMORY: usize = 32 << 20;
+/// About how many bytes of pages are kept in memory: room for 400,000 headers. The hash index is kept in addition.
+const PAGE_CACHE_BYTES: usize = 32 << 20;
 
 fn refuse_timeout(_: &str) -> Result<Duration, String> {
     Err("`serve` runs until it is stopped".to_owned())
@@ -125,7 +125,8 @@ impl ServeArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// The store cannot be used, the server cannot listen on an address, or a signal ended the program.
+/// A setting is not valid, the store cannot be used, a server cannot listen on an address, or a signal ended the
+/// program.
 pub(super) fn run(context: &mut CommandContext) -> Result<(), CliError> {
     let options =
         SyncOptions { follow: true, never_give_up: true, ..sync_options(&context.config)? };
@@ -134,7 +135,7 @@ pub(super) fn run(context: &mut CommandContext) -> Result<(), CliError> {
         peers: peer_server_options(&context.config)?,
     };
     let mut store = context.open_store()?;
-    store.keep_in_memory(PAGES_IN_MEMORY);
+    store.keep_in_memory(PAGE_CACHE_BYTES);
     let store = Arc::new(store);
     let (outcome, signal) = watch_sync(options, &store, Some(&serve), context)?;
     info!("served {} new headers", outcome.headers_added);

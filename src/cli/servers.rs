@@ -51,7 +51,7 @@ impl Servers {
         keep_serving(&self.http, outcome, folder)
     }
 
-    /// Stops both servers, and ends all their connections.
+    /// Stops the servers, and ends all their connections.
     pub(super) fn end(self) {
         if let Some(peers) = self.peers {
             peers.end();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The names of units, as people and this program write them, and their length in seconds.
+/// The names of each unit, as people and this program write them, and the unit's length in seconds.
 const UNITS: [(&[&str], u64); 5] = [
     (&["s", "sec", "second", "seconds"], 1),
     (&["m", "min", "minute", "minutes"], 60),

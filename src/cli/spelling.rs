@@ -1,12 +1,12 @@
-//! Rewrites Bitcoin Core's spelling of options, and some negative numbers, into forms that clap accepts.
+//! Rewrites Bitcoin Core's spelling of options, and some negative numbers and ranges, into forms that clap accepts.
 
 use std::ffi::OsString;
 
 /// The typographic minus sign, into which word processors turn a hyphen.
 pub(super) const MINUS: char = '\u{2212}';
 
-/// Options with one hyphen, and this program's names for them. Bitcoin Core has some of these options; the names of the
-/// others are values of its option `-chain`, which users may try as options.
+/// Options with one hyphen, and this program's names for them. Bitcoin Core has some of these options. Users may also
+/// try the values of its option `-chain`, or this program's `--mainnet`, with one hyphen.
 const OPTIONS: [(&str, &str); 7] = [
     ("-main", "--mainnet"),
     ("-mainnet", "--mainnet"),
@@ -21,7 +21,8 @@ const OPTIONS: [(&str, &str); 7] = [
 const OPTIONS_WITH_VALUE: [(&str, &str); 2] =
     [("-chain=", "--network="), ("-signetchallenge=", "--signet-challenge=")];
 
-/// Rewrites Bitcoin Core's options for networks, and negative numbers that clap would take for options.
+/// Rewrites Bitcoin Core's options for networks, and negative ranges and grouped numbers, which clap would take for
+/// options. Leaves everything after `--` as it is.
 pub(super) fn normalize(args: Vec<OsString>) -> Vec<OsString> {
     let mut only_values = false;
     let rewrite = |arg: OsString| {

@@ -75,7 +75,7 @@ pub struct Status {
 /// Reads the state of the stored chain and prints it.
 ///
 /// # Errors
-/// Reading failed, or the tip is older than `--max-age`.
+/// Reading failed, the output cannot be written, or the time of the tip is longer ago than `--max-age`.
 pub(super) fn run(args: &StatusArgs, context: &mut CommandContext) -> Result<(), CliError> {
     let config = &context.config;
     let mut reader = context.open_chain()?;

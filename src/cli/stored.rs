@@ -58,7 +58,7 @@ pub(super) fn header_of(
 /// without `to` it ends at the tip.
 ///
 /// # Errors
-/// An end is not stored or is on a side branch, or the range ends before it starts.
+/// An end is not stored or is on a side branch, the range ends before it starts, or reading failed.
 pub(super) fn resolve_range(
     from: Option<BlockId>,
     to: Option<BlockId>,

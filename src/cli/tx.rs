@@ -18,7 +18,7 @@ use serde::Serialize;
 const AFTER_HELP: &str = "\
 Without --block, several peers are asked at once. Peers only serve transactions of their memory pool and of their \
 newest block. The command fails with exit code 6 if no peer that answered has the transaction, and with 3 if no peer \
-answered. A transaction found this way is not confirmed, and only its txid is checked.
+answered. A transaction found this way may be unconfirmed, and only its txid is checked.
 
 With --block, that block is downloaded and checked, and the transaction is printed with its merkle proof. The header \
 of the block must be stored already (run `lightclient sync` first).
@@ -82,7 +82,8 @@ struct Confirmed {
 /// Gets a transaction and prints it, or runs `tx send`.
 ///
 /// # Errors
-/// The transaction was not found, or no peer answered; or the errors of `tx send`.
+/// The transaction was not found, its block is not stored or was not delivered, or no peer answered; or the errors of
+/// `tx send`.
 pub(super) fn run(args: &TxArgs, context: &mut CommandContext) -> Result<(), CliError> {
     match (&args.action, args.txid, args.block) {
         (Some(TxAction::Send(args)), None, None) => tx_send::run(args, context),

@@ -13,10 +13,10 @@ use serde::Serialize;
 use std::io::{self, Read};
 
 const AFTER_HELP: &str = "\
-The transaction is announced to peers and sent to those that request it, until two have fetched it. Peers only request \
-what they do not have, and do not say whether they accept it: `lightclient tx TXID` shows whether others have it. \
-The transaction is checked before, as far as possible without the set of all coins: its form, its amounts, and that it \
-spends no output twice.
+The transaction is announced to peers and sent to those that request it, until two have fetched it or no other is \
+expected to. Peers only request what they do not have, and do not say whether they accept it: `lightclient tx TXID` \
+shows whether others have it. The transaction is checked first, as far as possible without the set of all coins: its \
+form, its amounts, and that it spends no output twice.
 
 The command fails with exit code 1 if no peer requested the transaction, and with 3 if no peer could be used.
 
@@ -60,7 +60,8 @@ struct Sent {
 /// Announces the transaction, sends it to the peers that request it, and prints how many peers requested it.
 ///
 /// # Errors
-/// The argument is no transaction, or one that is invalid in any block; no peer could be used, or none requested it.
+/// The transaction cannot be read, or is invalid in any block; no peer could be used, or none requested the
+/// transaction.
 pub(super) fn run(args: &TxSendArgs, context: &mut CommandContext) -> Result<(), CliError> {
     let transaction = read(&args.transaction)?;
     transaction.view().check().map_err(|fault| {
@@ -72,8 +73,8 @@ pub(super) fn run(args: &TxSendArgs, context: &mut CommandContext) -> Result<(),
         request(context, what, broadcast(options, transaction))?;
     if asked == 0 {
         return Err(CliError::Failed(format!(
-            "transaction {txid} was announced to {}, and none requested it: peers only request what they do not have: see \
-             whether they have it with `lightclient tx {txid}`, or try other peers with --connect",
+            "transaction {txid} was announced to {}, and none requested it: peers only request what they do not have: \
+             see whether they have it with `lightclient tx {txid}`, or try other peers with --connect",
             peers(announced)
         )));
     }

@@ -88,7 +88,8 @@ fn data_text(data: &[u8]) -> String {
     if data.is_empty() { "(empty)".to_owned() } else { cut(hex::encode(data)) }
 }
 
-/// Returns the lines for an output: its amount and type, its address or text, and its script if it has neither.
+/// Returns the lines for an output: its amount and type, then its address, text, number of keys or size of data, if it
+/// has one of these, and its script unless it has an address or text.
 fn output_lines(at: usize, output: &TxOut<'_>, network: Network) -> Vec<String> {
     let script = output.script_pubkey;
     let kind = ScriptKind::of(script);
@@ -118,8 +119,8 @@ fn cut(text: String) -> String {
     format!("{front}… ({} characters)", count(text.chars().count()))
 }
 
-/// Returns the longest run of printable ASCII in a coinbase's script, where miners write their names. Returns `None` if
-/// this run has fewer than four characters.
+/// Returns the longest run of printable ASCII in a coinbase's script, where miners write their names, without spaces at
+/// its ends. Returns `None` if fewer than four characters are left.
 pub(super) fn printable(script: &[u8]) -> Option<String> {
     const MIN_LENGTH: usize = 4;
     let is_text = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
@@ -145,7 +146,7 @@ mod tests {
         describe(FieldList::default(), transaction.view(), Network::Mainnet).render(false)
     }
 
-    /// Returns the text of a transaction with one input and one output that have these scripts.
+    /// Returns the text of a transaction with one input and one output, which have these scripts and this witness.
     fn with_scripts(script_sig: &str, witness: &str, script_pubkey: &str) -> String {
         let sized = |digits: &str| match digits.len() / 2 {
             short @ 0..253 => format!("{short:02x}{digits}"),

@@ -7,7 +7,7 @@ use crate::primitives::{Network, UnknownNetwork};
 use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
 use std::ffi::OsStr;
 
-/// Parses a value with a function, and lists the accepted names for the completion of shells.
+/// Parses a value with a function, and lists accepted names for shell completions. The function may accept more names.
 #[derive(Clone, Debug)]
 pub(super) struct NamedValueParser<T> {
     names: Vec<&'static str>,

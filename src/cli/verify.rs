@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 const AFTER_HELP: &str = "\
-Checks every rule for every stored header again, from genesis, without any peer, and also the links between \
-headers, the stored work, and the index. Nothing is written. No command that writes may use the data folder \
-meanwhile (exit code 4).
+Checks every stored header again, from genesis, without any peer: every rule except the two-hour limit, which depends \
+on the clock. Also checks the links between headers, the stored work, the index, and the redundant data. Without \
+--repair nothing is written. No command that writes may use the data folder meanwhile (exit code 4).
 
 --repair builds a new database from every header that can be found in the files of the damaged one, which is set \
 aside as headers.damaged (or headers.damaged.2 and so on) in the network's folder. Headers whose bytes are \
@@ -67,7 +67,7 @@ impl From<store::Fault> for FaultReport {
 /// Checks the stored headers, repairs them if asked to, and prints the result.
 ///
 /// # Errors
-/// The stored data is damaged and was not repaired, or could not be read.
+/// Nothing is stored, the folder is in use, or the stored data could not be read, or is damaged and was not repaired.
 pub(super) fn run(args: &VerifyArgs, context: &mut CommandContext) -> Result<(), CliError> {
     let (folder, network) = (context.config.folder(), context.config.network);
     let progress = bar(&context.bars, 0, "verifying headers");

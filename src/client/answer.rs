@@ -31,7 +31,7 @@ impl<T> Answer<T> {
     /// This method blocks the thread. In async code, await the answer instead.
     ///
     /// # Errors
-    /// The request failed.
+    /// The request failed, or the client was shut down first.
     pub fn wait(self) -> Result<T, ClientError> {
         pollster::block_on(self)
     }

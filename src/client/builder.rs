@@ -95,7 +95,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Opens or creates the store, and returns the client. The client sends nothing before [`Client::start`].
+    /// Opens or creates the store, and returns the client. The client connects to no peer before [`Client::start`] or a
+    /// request such as [`Client::block`].
     ///
     /// # Errors
     /// No data folder is known; the folder is in use by another process, damaged or unusable; an address or the hints

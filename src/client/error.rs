@@ -9,7 +9,7 @@ use crate::store::StoreError;
 use crate::wire::InvalidTx;
 use std::io;
 
-/// Why a request to a client failed.
+/// Why a client could not be built or started, or why a request to it failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
@@ -36,7 +36,7 @@ pub enum ClientError {
     /// The sync could not go on.
     #[error(transparent)]
     Sync(#[from] SyncError),
-    /// No peer delivered a block or a transaction.
+    /// No peer could be used or delivered the block, or the block could not be checked.
     #[error(transparent)]
     Fetch(#[from] FetchError),
     /// The transaction breaks a consensus rule that can be checked without the coins that it spends.

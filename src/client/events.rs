@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
-/// The senders to all receivers of a client's events; `None` once the sync has ended.
+/// The senders to all receivers of a client's events; `None` once the channels are closed.
 #[derive(Clone, Debug)]
 pub(super) struct Subscribers(Arc<Mutex<Option<Vec<UnboundedSender<Event>>>>>);
 

@@ -102,7 +102,7 @@ impl Client {
         })
     }
 
-    /// Starts to bring the stored chain up to the network's tip, and then follows new blocks.
+    /// Starts the sync, which brings the stored chain up to the network's tip, and then follows new blocks.
     ///
     /// # Errors
     /// The client has been started already, or the system does not start a thread.
@@ -138,7 +138,7 @@ impl Client {
         self.reader().headers(heights)
     }
 
-    /// Downloads a block whose header is stored, and checks its hash, merkle root and witness commitment.
+    /// Downloads a block of the stored best chain, and checks its hash, merkle root and witness commitment.
     pub fn block(&self, at: impl Into<HeaderAt>) -> Answer<CheckedBlock> {
         let (wanted, options) = (self.wanted(at.into()), self.fetch_options());
         self.ask_peers(async move { Ok(fetch_block(options, wanted?).await?.checked) })
@@ -162,13 +162,14 @@ impl Client {
 
     /// Announces a transaction to peers, and sends it to those that request it.
     ///
-    /// The answer comes when two peers have fetched the transaction, 10 seconds after the first peer has requested it,
-    /// or after 30 seconds in all. It is no error if no peer requests the transaction: peers only request what they do
-    /// not have, and do not say whether they accept a transaction.
+    /// The answer comes when two peers have fetched the transaction, or when one has and no other peer is expected to,
+    /// but at the latest 10 seconds after the first request, or 30 seconds after the start. It is no error if no peer
+    /// requests the transaction: peers only request what they do not have, and do not say whether they accept a
+    /// transaction.
     ///
     /// # Errors
-    /// The answer is an error if the transaction breaks a rule that can be checked without coins, or if no peer could
-    /// be used.
+    /// The answer is an error if the transaction breaks a rule that can be checked without coins, if no peer could be
+    /// used, or if the client was shut down first.
     pub fn broadcast(&self, transaction: Transaction) -> Answer<Broadcast> {
         let options = self.fetch_options();
         self.ask_peers(async move {
@@ -189,7 +190,7 @@ impl Client {
         self.ask_peers(async move { Ok(broadcast(options, transaction).await?) })
     }
 
-    /// Returns the bytes that downloads and broadcasts have sent and received on connections of their own.
+    /// Returns the bytes that the ended requests to peers, such as downloads and broadcasts, have sent and received.
     #[cfg(feature = "cli")]
     pub(crate) fn fetch_traffic(&self) -> Traffic {
         self.fetch_traffic.total()
@@ -211,7 +212,7 @@ impl Client {
 
     /// Ends the sync and closes the store. Headers that were verified until then are stored.
     ///
-    /// The answer is what the sync did, or `None` if it was never started.
+    /// The answer is what the sync did, or `None` if the sync was never started.
     pub fn shutdown(self) -> Answer<Option<SyncOutcome>> {
         let Self { store, task, runner, subscribers, .. } = self;
         drop(subscribers);
@@ -245,7 +246,7 @@ impl Client {
         self.task.stop_sender()
     }
 
-    /// Returns the sender of requests to the peers of the running sync.
+    /// Returns the sender of requests about the running sync's peers, such as to disconnect one.
     #[cfg(feature = "cli")]
     pub(crate) fn peer_control(&self) -> &PeerControl {
         &self.peer_control
@@ -272,7 +273,7 @@ impl Client {
     /// announces `services` to these peers.
     ///
     /// # Errors
-    /// The address is in use, or is not one of this computer, or the system does not start a thread.
+    /// The server cannot listen on the address, or the system does not start a thread.
     pub(crate) fn listen(
         &self,
         address: SocketAddr,
@@ -299,7 +300,7 @@ impl Client {
         Ok(WantedBlock { hash: header.hash, height: header.height })
     }
 
-    /// Starts work that connects to peers. The work ends with an error when the network is switched off.
+    /// Starts work that connects to peers. The work ends with an error if the network is off or is switched off.
     fn ask_peers<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, ClientError>> + Send + 'static,

@@ -1,6 +1,6 @@
 //! A running light client: it keeps the stored chain at the network's tip, and answers queries from it.
 //!
-//! [`Client`] hides the store, the threads and the async runtime. It runs that runtime on a thread of its own, so it
+//! [`Client`] hides the store, the threads and the async runtime. That runtime has threads of its own, so a client
 //! works in programs with any runtime and in programs with none. A method that takes time returns an [`Answer`]: a
 //! future that blocking code can wait for as well.
 

@@ -14,17 +14,17 @@ use std::thread::Builder as ThreadBuilder;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
-/// An async runtime on a thread of its own. It ends when the client is dropped and all work that must be finished is
+/// An async runtime with threads of its own. It ends when the client is dropped and all work that must be finished is
 /// done.
 #[derive(Debug)]
 pub(super) struct Runner {
     handle: Handle,
-    /// The runtime ends when all clones of this sender are dropped.
+    /// The runtime ends when this sender and all its clones are dropped.
     keep_alive: mpsc::Sender<()>,
 }
 
 impl Runner {
-    /// Starts the runtime and its thread.
+    /// Starts the runtime and its threads.
     pub(super) fn start() -> Result<Self, ClientError> {
         let runtime = start_runtime().map_err(ClientError::Thread)?;
         let handle = runtime.handle().clone();
@@ -97,7 +97,7 @@ pub(super) struct SyncParts {
     pub(super) subscribers: Subscribers,
 }
 
-/// A client's sync, which is not started, running, or ended.
+/// A client's sync: not started yet, running, or ended.
 #[derive(Debug)]
 pub(super) struct ClientSync {
     parts: Mutex<Option<SyncParts>>,
@@ -141,7 +141,7 @@ impl ClientSync {
         self.stop.clone()
     }
 
-    /// Waits for the sync to end and returns what it did, or `None` if [`ClientSync::start`] was never called.
+    /// Waits for the sync to end and returns what it did, or `None` if [`ClientSync::start`] did not start it.
     pub(super) async fn outcome(&self) -> Result<Option<SyncOutcome>, ClientError> {
         drop(take(&self.parts));
         let Some(outcome) = take(&self.outcome) else { return Ok(None) };

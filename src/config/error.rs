@@ -77,7 +77,10 @@ pub(crate) enum ConfigError {
     )]
     ChallengeOf(Network),
     /// A path begins with `~`, and the home folder that it means is not known.
-    #[error("{}: ~ stands for your home folder only in ~/…, and only if HOME is set: write the path in full", path.display())]
+    #[error(
+        "{}: ~ stands for your home folder only in ~/…, and only if HOME is set: write the path in full",
+        path.display()
+    )]
     Home {
         /// The path.
         path: PathBuf,

@@ -77,7 +77,7 @@ fn refuse_decimal(key: &str, value: &toml::Value) -> Result<(), ValueError> {
 /// Returns the text of a value, or the texts of the items of a list.
 ///
 /// # Errors
-/// The value is a table or a date, which no setting accepts.
+/// The value is or contains a table or a date, which no setting accepts.
 fn texts(value: &toml::Value) -> Result<Vec<String>, ValueError> {
     let one = match value {
         toml::Value::String(text) => text.clone(),

@@ -7,7 +7,7 @@ use std::path::Path;
 /// Parses the bytes as a settings file, and as the value of each setting.
 ///
 /// # Panics
-/// If an error has a control character or a second line, or if a layer changes when it is laid over an empty layer.
+/// If an error has a control character, such as a line end, or if a layer changes when it is laid over an empty layer.
 pub(crate) fn fuzz(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let path = Path::new("/folder/lightclient.toml");

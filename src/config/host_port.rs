@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_host_is_refused() {
+    fn text_without_a_host_or_with_a_wrong_port_is_refused() {
         for text in
             ["", ":8333", "host:", "host:0", "host:70000", "host:x", "a b", "[::1", "http://a"]
         {

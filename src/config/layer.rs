@@ -64,7 +64,7 @@ pub(crate) struct Layer {
     pub min_chain_work: Option<MinChainWork>,
     /// `timeout`: how many seconds to wait. Its meaning depends on the command.
     pub timeout: Option<Duration>,
-    /// `no-dns`: whether not to ask DNS seeds for peers.
+    /// `no-dns`: true if DNS seeds must not be asked for peers.
     pub no_dns: Option<bool>,
     /// `dns-server`: the DNS server to use instead of the system's resolver.
     pub dns_server: Option<DnsServer>,
@@ -80,7 +80,7 @@ pub(crate) struct Layer {
 
 impl Layer {
     /// Sets the setting `key` from text. Settings that are lists accept any number of values, and all others exactly
-    /// one. A key that is not in [`KEYS`] is ignored.
+    /// one. A key that is not in [`KEYS`] sets nothing.
     ///
     /// # Errors
     /// A value is not valid, or the setting accepts exactly one value and gets another number of them.

@@ -17,7 +17,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Name of the settings file in the data folder, which is read if no other file is named.
+/// Name of the settings file in the data folder. The file is read if it exists and no other settings file is named.
 pub(crate) const CONFIG_FILE: &str = "lightclient.toml";
 
 /// The prefix of the environment variables that set settings.
@@ -95,8 +95,8 @@ pub(crate) struct Sources<'a> {
 /// Loads the settings from all sources.
 ///
 /// # Errors
-/// A settings file cannot be read, a key or value is not valid, a signet challenge and another network are chosen, or
-/// the home or data folder is not known.
+/// A settings file cannot be read or is not TOML, a key or value is not valid, one source chooses a signet challenge
+/// and another network, or the home or data folder is not known.
 pub(crate) fn load(sources: Sources<'_>) -> Result<AppConfig, ConfigError> {
     let variable = |name: &str| {
         let value = (sources.variable)(&format!("{VARIABLE_PREFIX}{name}"));
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signet_challenge_from_any_source_chooses_its_signet() {
+    fn a_signet_challenge_chooses_its_signet_unless_a_flag_names_another_network() {
         let folder = tempfile::tempdir().unwrap();
         let challenge = || Layer { signet_challenge: "51".parse().ok(), ..Layer::default() };
         let on = |network| Layer { network: Some(network), ..Layer::default() };
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_mistake_in_the_file() {
+    fn errors_name_the_mistake_in_the_file_or_the_environment() {
         let folder = tempfile::tempdir().unwrap();
         let message = |text: &str| {
             fs::write(folder.path().join(CONFIG_FILE), text).unwrap();

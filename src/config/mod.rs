@@ -1,7 +1,8 @@
 //! Settings. Flags override the environment, which overrides the settings file, which overrides the defaults.
 //!
 //! The name of a setting (`min-chain-work`) determines its flag (`--min-chain-work`), its variable
-//! (`LIGHTCLIENT_MIN_CHAIN_WORK`) and its key in the file (`min-chain-work = …`). All three are parsed in the same way.
+//! (`LIGHTCLIENT_MIN_CHAIN_WORK`) and its key in the file (`min-chain-work = …`). The text of a value means the same in
+//! all three.
 
 mod error;
 #[cfg(feature = "cli")]

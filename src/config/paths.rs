@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 /// Replaces `~` at the start of a path with the home folder. A shell does not do so in `--data-dir=~/x`, and does not
 /// see paths in a settings file.
+///
+/// # Errors
+/// The path begins with `~` and the home folder is not known, or the path begins with `~` and a user's name.
 pub(super) fn expand_home(path: PathBuf, home: Option<&Path>) -> Result<PathBuf, ConfigError> {
     let first = path.components().next().map(|first| first.as_os_str().to_string_lossy());
     match first.as_deref() {

@@ -1,4 +1,4 @@
-//! Parses `[socks5://][USER:PASSWORD@]HOST:PORT`, or `unix:PATH`.
+//! Parses `[socks5://][USER:PASSWORD@]` followed by `HOST:PORT` or `unix:PATH`.
 
 use super::error::ValueError;
 use super::host_port::HostPort;

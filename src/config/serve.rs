@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// An address of this computer to listen on: `IP[:PORT]`, or `localhost`.
+/// An address of this computer to listen on: `IP[:PORT]`, or `localhost[:PORT]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BindAddress {
     ip: IpAddr,
@@ -32,7 +32,7 @@ impl FromStr for BindAddress {
                 text,
             )
         };
-        // `HostPort` refuses port 0. Here it is valid: the system then chooses a free port.
+        // `HostPort` refuses port 0. After an IP address it is valid here: the system then chooses a free port.
         if let Ok(address) = text.parse::<SocketAddr>() {
             return Ok(Self { ip: address.ip(), port: Some(address.port()) });
         }
@@ -117,7 +117,7 @@ impl FromStr for RpcAuth {
 pub(crate) struct ServeLayer {
     /// `rpc-bind`: the addresses to listen on for HTTP.
     pub rpc_bind: Option<Vec<BindAddress>>,
-    /// `rpc-port`: the port for addresses of `rpc-bind` that have none.
+    /// `rpc-port`: the port for addresses of `rpc-bind` that have none, and for the default address.
     pub rpc_port: Option<u16>,
     /// `rpc-allow-host`: host names that requests without credentials may have in `Host`.
     pub rpc_allow_host: Option<Vec<HostPort>>,

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// When to colour output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ColorChoice {
-    /// On a terminal, unless `NO_COLOR` is set.
+    /// On a terminal that understands colours, unless `NO_COLOR` is set and not empty.
     #[default]
     Auto,
     /// Always.

@@ -40,7 +40,8 @@ pub struct ParseAmountError(String);
 impl FromStr for Amount {
     type Err = ParseAmountError;
 
-    /// Parses a decimal number of bitcoin. Unlike Bitcoin Core's `ParseFixedPoint`, this accepts no sign and no exponent.
+    /// Parses a decimal number of bitcoin. Unlike Bitcoin Core's `ParseFixedPoint`, this accepts no sign and no
+    /// exponent.
     fn from_str(text: &str) -> Result<Self, ParseAmountError> {
         let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
         let are_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn only_decimals_without_sign_and_exponent_are_parsed() {
+    fn only_numbers_without_sign_and_exponent_are_parsed() {
         for (text, satoshi) in [
             ("0", 0),
             ("0.00000001", 1),

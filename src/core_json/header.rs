@@ -34,20 +34,20 @@ pub struct HeaderInfo {
     pub difficulty: f64,
     /// Work of the chain up to and including this header, 64 hex digits.
     pub chainwork: String,
-    /// How many transactions the block has; `None` if only the header is known.
+    /// How many transactions the block has; if only the header is known, `None`, or 0 in the answers of `serve`.
     #[serde(rename = "nTx", default, skip_serializing_if = "Option::is_none")]
     pub transaction_count: Option<usize>,
     /// Hash of the parent; none at genesis.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previousblockhash: Option<String>,
-    /// Hash of the next header of the active chain; none at its tip.
+    /// Hash of the next header of the active chain; none at its tip and on a side branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nextblockhash: Option<String>,
 }
 
 impl HeaderInfo {
-    /// Returns the keys that follow from the header and its height. The caller fills in confirmations, median time, work
-    /// and next hash.
+    /// Returns the keys that follow from the header and its height. The caller fills in confirmations, median time,
+    /// work and next hash.
     pub(crate) fn new(header: &Header, hash: &BlockHash, height: u32, bits: &BitsInfo) -> Self {
         Self {
             hash: hex::encode_reversed(&hash.0),
@@ -126,7 +126,7 @@ pub(crate) fn sixteen_digits(value: f64) -> f64 {
     format!("{value:.15e}").parse().unwrap_or(value)
 }
 
-/// Serializes a number as Bitcoin Core prints it: 1, not 1.0. Some JSON libraries tell these apart.
+/// Serializes a non-negative number as Bitcoin Core prints it: 1, not 1.0. Some JSON libraries tell these apart.
 ///
 /// # Errors
 /// The serializer failed.

@@ -5,8 +5,9 @@ use crate::wire::{Transaction, TxForm};
 
 /// Decodes a raw transaction, which may have no inputs yet. Returns `None` if the bytes are not a transaction.
 ///
-/// A transaction without inputs may also decode as one with witnesses (BIP144). `is_witness` says which form it has, if the
-/// caller knows. Otherwise both forms are tried, the one with witnesses first, and a form with sane scripts is preferred.
+/// A transaction without inputs may also decode as one with witnesses (BIP144). `is_witness` says which form the bytes
+/// have, if the caller knows. Otherwise both forms are tried, the one with witnesses first, and a form with sane
+/// scripts is preferred.
 ///
 /// Source: Bitcoin Core `DecodeTx` (`core_read.cpp`).
 pub(crate) fn decode_raw_tx(bytes: &[u8], is_witness: Option<bool>) -> Option<Transaction> {
@@ -27,7 +28,9 @@ pub(crate) fn is_burned(script: &[u8]) -> bool {
     is_unspendable(script) || !has_valid_ops(script)
 }
 
-/// Returns whether all scripts parse and are short enough to run. Source: Bitcoin Core `CheckTxScriptsSanity`.
+/// Returns whether all scripts, except that of a coinbase's input, parse and are short enough to run.
+///
+/// Source: Bitcoin Core `CheckTxScriptsSanity`.
 fn has_sane_scripts(transaction: &Transaction) -> bool {
     let view = transaction.view();
     let is_sane = |script: &[u8]| script.len() <= MAX_SCRIPT_SIZE && has_valid_ops(script);

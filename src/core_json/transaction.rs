@@ -32,8 +32,7 @@ pub struct TxInfo {
 /// An input.
 #[derive(Clone, Debug, Serialize)]
 pub struct InputInfo {
-    /// The script of a coinbase's input, as hex; absent in other transactions. A coinbase spends no
-    /// output.
+    /// The script of a coinbase's input, as hex; absent in other transactions. A coinbase spends no output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coinbase: Option<String>,
     /// Txid of the transaction whose output the input spends; absent in a coinbase.
@@ -45,7 +44,7 @@ pub struct InputInfo {
     /// The input's script; absent in a coinbase.
     #[serde(rename = "scriptSig", skip_serializing_if = "Option::is_none")]
     pub script_sig: Option<ScriptSigInfo>,
-    /// The items of its witness as hex; absent if there are none.
+    /// The items of the input's witness as hex; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub txinwitness: Vec<String>,
     /// Its sequence number.

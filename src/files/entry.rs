@@ -3,7 +3,8 @@
 use crate::primitives::{BlockHash, Header};
 use std::io::{self, BufRead, Read};
 
-/// The longest line of a text file in bytes, several times as long as any line that `export` writes.
+/// The longest line of CSV or JSON Lines, in bytes with its line end: several times as long as any line that `export`
+/// writes.
 const MAX_LINE: u64 = 4096;
 
 /// The byte order mark in UTF-8.
@@ -27,7 +28,8 @@ impl From<io::Error> for EntryError {
 pub(crate) struct HeaderEntry {
     /// The header.
     pub(crate) header: Header,
-    /// The number of the header's line, or in a binary file the number of the header. Both count from 1.
+    /// The number of the line in which the header ends, or in a binary file the number of the header. Both count from
+    /// 1, after the bytes that were skipped.
     pub(crate) line: u64,
     /// The header's height, if the file states it.
     pub(crate) height: Option<u32>,

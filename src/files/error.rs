@@ -1,19 +1,19 @@
-//! The errors of writing files.
+//! The errors of choosing and writing files.
 
 use crate::query::ReadError;
 use std::io;
 use std::path::PathBuf;
 
-/// Why headers could not be written to a file.
+/// Why a file and its format could not be chosen, or headers could not be written to a file.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
     /// The command line does not name one file and its format.
     #[error("{0}")]
     Usage(String),
-    /// A file cannot be read or written.
+    /// A file cannot be written.
     #[error("cannot {doing} {}: {source}: {}", path.display(), advice(source.kind()))]
     Io {
-        /// `read` or `write`.
+        /// What failed, as a verb: `write`.
         doing: &'static str,
         /// The file.
         path: PathBuf,

@@ -1,7 +1,7 @@
 //! Parses the fields of a header in CSV and JSON Lines.
 
 use super::entry::HeaderEntry;
-use crate::primitives::{BlockHash, HEADER_LEN, Header, MerkleRoot, hex};
+use crate::primitives::{BlockHash, Header, MerkleRoot, hex};
 use chrono::{DateTime, NaiveDateTime};
 use std::borrow::Cow;
 
@@ -28,6 +28,9 @@ const VERSION_HEX: usize = 6;
 const HASH: usize = 7;
 const HEIGHT: usize = 8;
 const HEADER: usize = 9;
+
+/// The greatest number of characters of a value that a message shows.
+const MAX_SHOWN: usize = 80;
 
 /// The values of a line, in the order of [`NAMES`]; `None` for a field that the line does not have.
 pub(super) type FieldTexts<'a> = [Option<Cow<'a, str>>; NAMES.len()];
@@ -160,13 +163,13 @@ fn integer(name: &str, text: &str) -> Result<i64, String> {
     whole.parse().map_err(|_| format!("{name}: expected a whole number, got {}", short(text)))
 }
 
-/// Parses 8 hex digits.
+/// Parses 8 hex digits, with or without `0x`.
 fn word(name: &str, text: &str) -> Result<u32, String> {
     let wrong = || format!("{name}: expected 8 hex digits, got {}", short(text));
     digits::<4>(text).map(u32::from_be_bytes).ok_or_else(wrong)
 }
 
-/// Parses a hash in display order, and returns its bytes in wire order.
+/// Parses a hash in display order, with or without `0x`, and returns its bytes in wire order.
 fn hash(name: &str, text: &str) -> Result<[u8; 32], String> {
     let wrong = || format!("{name}: expected 64 hex digits, got {}", short(text));
     let mut bytes: [u8; 32] = digits(text).ok_or_else(wrong)?;
@@ -205,13 +208,12 @@ fn digits<const N: usize>(text: &str) -> Option<[u8; N]> {
     hex::decode_array(text).ok()
 }
 
-/// Quotes a value for a message, and cuts it after 80 characters.
+/// Quotes a value for a message, and cuts it after [`MAX_SHOWN`] characters.
 pub(super) fn short(text: &str) -> String {
-    let most = HEADER_LEN;
-    if text.chars().count() <= most {
+    if text.chars().count() <= MAX_SHOWN {
         return format!("{text:?}");
     }
-    format!("{:?}…", text.chars().take(most).collect::<String>())
+    format!("{:?}…", text.chars().take(MAX_SHOWN).collect::<String>())
 }
 
 #[cfg(test)]
@@ -219,7 +221,7 @@ mod tests {
     use super::{time, word};
 
     #[test]
-    fn bits_are_eight_hex_digits_and_nothing_else() {
+    fn bits_are_exactly_eight_hex_digits_with_or_without_0x() {
         assert_eq!(word("bits", "1d00ffff"), Ok(0x1d00_ffff));
         assert_eq!(word("bits", "0X1D00FFFF"), Ok(0x1d00_ffff));
         for wrong in ["+1d00fff", "+1d00ffff", "1d00fff", "01d00ffff", "", "-1d00fff", "1d00fffg"] {
@@ -229,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_parsed_as_pandas_writes_them() {
+    fn times_are_parsed_as_pandas_and_others_write_them() {
         for text in [
             "1231006505",
             "1231006505.0",

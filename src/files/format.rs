@@ -29,7 +29,7 @@ pub(crate) enum FilePurpose {
 pub(crate) enum FileFormat {
     /// Raw headers of 80 bytes each, with nothing between them.
     Bin,
-    /// The raw headers in hex digits, one per line.
+    /// The raw headers in hex digits, one per line. A file to import may have other white space between the digits.
     Hex,
     /// A table. Its first line has the names of the columns, which are keys of `getblockheader`.
     Csv,

@@ -1,4 +1,4 @@
-//! The fuzzer's target: files that users import.
+//! The fuzz target for files that users import.
 
 use super::{FileFormat, HeaderFile};
 use crate::primitives::Header;
@@ -23,7 +23,8 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     }
 }
 
-/// Returns the headers up to the end or to the first error. Checks that the error's text is one line.
+/// Returns the headers up to the end or to the first error. Checks that the whole file was read, or that the error's
+/// text is one line.
 fn read(format: FileFormat, skip: u64, content: &[u8]) -> Vec<Header> {
     let size = u64::try_from(content.len()).unwrap();
     let source = Cursor::new(content.to_vec());

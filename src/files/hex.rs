@@ -49,8 +49,8 @@ impl Default for PartialHeader {
 }
 
 impl PartialHeader {
-    /// Takes digits up to the header's end, and adds the line ends before it to `line`. Returns how many bytes were
-    /// used, and whether the header is complete.
+    /// Takes digits up to the header's end, and adds the number of line ends among them to `line`. Returns how many
+    /// bytes were used, and whether the header is complete, or what is wrong.
     fn take(&mut self, bytes: &[u8], line: &mut u64) -> (usize, Result<bool, String>) {
         if self.digits == 0
             && let Some(used) = self.take_whole(bytes, line)
@@ -92,7 +92,7 @@ impl PartialHeader {
         Some(blank + 2 * HEADER_LEN)
     }
 
-    /// Returns an error for digits that are left over at the end of the file.
+    /// Returns an error if digits are left over at the end of the file.
     fn incomplete(&self) -> Option<String> {
         (self.digits > 0).then(|| {
             format!("expected 160 hex digits, got {}: the header is cut short", self.digits)
@@ -100,7 +100,8 @@ impl PartialHeader {
     }
 }
 
-/// Returns whether a file begins with 160 hex digits, with or without white space between them.
+/// Returns whether a file begins with 160 hex digits, with or without white space between them. A byte order mark and
+/// `0x` may precede the digits.
 pub(super) fn is_hex(start: &[u8]) -> bool {
     let start = start.strip_prefix(BOM).unwrap_or(start).trim_ascii_start();
     let start = start.strip_prefix(b"0x").or_else(|| start.strip_prefix(b"0X")).unwrap_or(start);

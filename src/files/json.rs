@@ -39,7 +39,7 @@ fn object(line: &str) -> Result<Object<'_>, String> {
         if error.is_eof() {
             format!("the line ends within its JSON object, at column {column}")
         } else {
-            format!("this is no JSON object, from column {column} on")
+            format!("this is no JSON object of text and numbers, from column {column} on")
         }
     })
 }

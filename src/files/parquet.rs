@@ -39,10 +39,10 @@ const SCHEMA: &str = "message headers {
 const REPEATING: [&str; 4] = ["version", "versionHex", "bits", "difficulty"];
 
 /// The number of rows in a row group, close to the 122,880 that DuckDB writes. Smaller groups are slower to read, and
-/// larger ones take the writer more memory.
+/// larger ones cost the writer more memory.
 const GROUP_ROWS: u32 = 131_072;
 
-/// How many spans of headers are encoded together.
+/// The greatest number of spans of headers that are encoded together.
 const SPANS: usize = 4;
 
 /// Writes headers to a Parquet file.

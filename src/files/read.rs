@@ -29,7 +29,7 @@ const MAX_AHEAD: usize = 16;
 /// Why a file's next header cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HeaderFileError {
-    /// The file cannot be read.
+    /// The file cannot be read, or the thread that reads it cannot be started.
     #[error("cannot read {}: {source}: {}", path.display(), advice(source.kind()))]
     Io {
         /// The file.
@@ -80,7 +80,7 @@ impl HeaderFile {
     /// Opens a file, or standard input for `-`, and skips its first `skip` bytes.
     ///
     /// # Errors
-    /// The file cannot be opened, or does not start with headers that can be read.
+    /// The file cannot be opened or read, or does not start with headers that can be read.
     pub(crate) fn open(
         path: &Path,
         format: FileFormat,
@@ -223,7 +223,7 @@ fn bin_headers(mut source: impl BufRead + Send + 'static) -> FileEntries {
     }))
 }
 
-/// Describes a file that begins with zeros, and says how to import it.
+/// Describes a file that begins with zeros. If anything else follows, says how to import the file.
 fn describe_zeros(source: &mut impl BufRead, skipped: u64) -> io::Result<String> {
     let mut zeros = 0_u64;
     loop {

@@ -3,8 +3,8 @@
 use crate::core_json::{HeaderInfo, serialize_float};
 use serde::Serialize;
 
-/// A row of a CSV file. Its columns are keys of `getblockheader`. Left out are `target`, which repeats `bits`, and the
-/// keys that change when the chain grows: `confirmations` and `nextblockhash`.
+/// A row of a CSV file. Its columns are keys of `getblockheader`. Left out are `target` (it repeats `bits`), `nTx`
+/// (headers do not have it), and the keys that change when the chain grows: `confirmations` and `nextblockhash`.
 #[derive(Debug, Serialize)]
 pub(super) struct Row<'a> {
     height: u32,

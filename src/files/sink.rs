@@ -10,7 +10,8 @@ use std::process;
 /// How many symbolic links are followed to an open file: as many as Linux follows (`MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
 
-/// The destination of an exported file: standard output, or a file that gets its name only when it is complete.
+/// The destination of an exported file: standard output, a file that is written to directly, or a file that gets its
+/// name only when it is complete.
 pub(crate) enum Sink<'a> {
     /// Standard output.
     Stdout(&'a mut (dyn Write + Send)),
@@ -28,10 +29,10 @@ pub(crate) struct PartialFile {
 }
 
 impl<'a> Sink<'a> {
-    /// Opens the destination; `-` and `/dev/stdout` are standard output.
+    /// Opens the destination, which is standard output if [`is_stdout`] says so.
     ///
     /// # Errors
-    /// The file cannot be created.
+    /// The file cannot be created or opened.
     pub(crate) fn create(
         path: &Path,
         stdout: &'a mut (dyn Write + Send),

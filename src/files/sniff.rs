@@ -13,7 +13,7 @@ use std::path::Path;
 /// What a file contains, by its first bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Detected {
-    /// Headers in this format.
+    /// Headers in this format, as far as the first bytes tell.
     Format(FileFormat),
     /// Zeros in place of the first header.
     Zeros,
@@ -34,8 +34,8 @@ const OTHER_KINDS: [(&[u8], &str); 6] = [
 /// The description of a JSON array, which `jq -s` and `query --json` write for several headers.
 const ARRAY: &str = "a JSON array, not JSON Lines: make a line of each element with `jq -c '.[]'`";
 
-/// Detects what a file contains that should have the format `expected`. `start` is the file's beginning after `skipped`
-/// bytes.
+/// Detects the contents of a file that should have the format `expected`. `start` is the beginning of the file after
+/// `skipped` bytes.
 pub(super) fn detect(start: &[u8], expected: FileFormat, skipped: u64) -> Detected {
     if start.is_empty() {
         return Detected::Format(expected);
@@ -63,13 +63,13 @@ pub(super) fn detect(start: &[u8], expected: FileFormat, skipped: u64) -> Detect
     }
 }
 
-/// Returns advice if the text is UTF-16.
+/// Returns advice if the text begins with the byte order mark of UTF-16.
 pub(super) fn utf16(start: &[u8]) -> Option<&'static str> {
     let marked = start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff");
     marked.then_some("the text is UTF-16: save it as UTF-8")
 }
 
-/// Detects what a file contains that should have raw headers.
+/// Detects the contents of a file that should have raw headers.
 fn detect_bin(start: &[u8], skipped: u64) -> Detected {
     if start.len() >= HEADER_LEN && start[..HEADER_LEN].iter().all(|byte| *byte == 0) {
         return Detected::Zeros;
@@ -103,7 +103,7 @@ fn detect_bin(start: &[u8], skipped: u64) -> Detected {
     }
 }
 
-/// Returns the first line if all of the first 320 bytes are text.
+/// Returns the first line of the first 320 bytes if all of these are text.
 fn text(start: &[u8]) -> Option<&str> {
     let start = start.strip_prefix(BOM).unwrap_or(start);
     let start = &start[..start.len().min(4 * HEADER_LEN)];
@@ -141,7 +141,7 @@ fn starts_array(text: &[u8]) -> bool {
     text.strip_prefix(BOM).unwrap_or(text).trim_ascii_start().starts_with(b"[")
 }
 
-/// Returns whether the bytes begin with two headers of which the second names the first as its parent.
+/// Returns whether the bytes begin with two headers, the second of which names the first as its parent.
 fn starts_with_headers(bytes: &[u8]) -> bool {
     bytes.first_chunk().is_some_and(|first: &[u8; HEADER_LEN]| {
         bytes.get(HEADER_LEN + 4..HEADER_LEN + 36) == Some(&Header::decode(first).hash().0[..])
@@ -154,7 +154,7 @@ fn has_work(bytes: &[u8]) -> bool {
     Network::ALL.into_iter().any(|network| link_batch(params(network), vec![header]).1.is_none())
 }
 
-/// Returns the offset of the first two headers in the bytes of which the second names the first as its parent.
+/// Returns the first offset at which the bytes have two headers, the second of which names the first as its parent.
 pub(super) fn find_headers(bytes: &[u8]) -> Option<usize> {
     (0..bytes.len().saturating_sub(HEADER_LEN + 36)).find(|at| starts_with_headers(&bytes[*at..]))
 }

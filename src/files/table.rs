@@ -47,6 +47,7 @@ struct CsvTable {
     delimiter: char,
     /// The field of each column, as an index into [`NAMES`].
     columns: Vec<Option<usize>>,
+    /// The number of the line with the names.
     line: u64,
     /// Why headers cannot be read from the table; `None` if they can.
     fault: Option<String>,
@@ -79,7 +80,8 @@ impl CsvTable {
     }
 }
 
-/// Splits the first line of a table at the delimiter that gives the most known names, or else the most columns.
+/// Splits the first line of a table at the delimiter that gives the most known names and, among equals, the most
+/// columns.
 fn split_names(line: &str) -> (char, Vec<String>) {
     let split = |delimiter: char| -> (char, Vec<String>) {
         (delimiter, cells(line, delimiter).map(|cell| cell.trim().to_owned()).collect())
@@ -116,7 +118,7 @@ fn fault_of(names: &[String], columns: &[Option<usize>]) -> Option<String> {
     Some(format!("no {word} {}: found {}", absent.join(", "), found()))
 }
 
-/// Splits a line into cells, and removes the quotation marks around them.
+/// Splits a line into cells, and removes the quotation marks around them. A quoted cell must end in its line.
 fn cells(line: &str, delimiter: char) -> impl Iterator<Item = Cow<'_, str>> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {

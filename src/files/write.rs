@@ -26,7 +26,7 @@ pub(crate) struct HeaderWriter<'a> {
 enum WriterState {
     Bin,
     Hex,
-    /// Lines of text.
+    /// CSV or JSON Lines.
     Lines(LineWriter),
     Hints {
         interval: u32,
@@ -36,19 +36,19 @@ enum WriterState {
     Parquet(Box<ParquetWriter>),
 }
 
-/// Writes headers as lines of text.
+/// Writes headers as CSV or JSON Lines.
 ///
 /// The writer uses the same buffers for every step. Allocating as much memory as the file has bytes would take as long
 /// as writing the file.
 struct LineWriter {
     format: FileFormat,
-    /// Headers to format in the next step.
+    /// The headers that the next step formats.
     spans: Vec<HeaderSpan>,
-    /// Text to write in the next step.
+    /// The texts that the next step writes.
     texts: Vec<Vec<u8>>,
-    /// Empty buffers for the next text.
+    /// Empty buffers for the texts that the next step formats.
     spare: Vec<Vec<u8>>,
-    /// Whether the next text is the first one.
+    /// Whether the first text has not been formatted yet.
     is_first: bool,
 }
 
@@ -73,7 +73,7 @@ impl<'a> HeaderWriter<'a> {
         Ok(Self { range, state })
     }
 
-    /// Returns the number of hints written, or `None` for other formats.
+    /// Returns the number of hints written, or `None` if the format is not [`FileFormat::Hints`].
     pub(crate) fn hints(&self) -> Option<u64> {
         match self.state {
             WriterState::Hints { written, .. } => Some(written),

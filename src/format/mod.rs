@@ -22,7 +22,7 @@ pub fn count(value: impl Into<u64>) -> String {
     text
 }
 
-/// Converts a `usize`, such as a length in memory, to a `u64`. It fits on every supported platform.
+/// Converts a `usize`, such as a length in memory, to a `u64`. The value fits on every supported platform.
 pub(crate) fn to_u64(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
@@ -45,7 +45,8 @@ pub(crate) fn hash_rate(per_second: f64) -> String {
     scaled(per_second, "H/s")
 }
 
-/// Formats a value with a metric prefix and no more digits than it needs, for axes: `100 T`, `612.5 EH/s`.
+/// Formats a value with a metric prefix and no zeros at the end of its decimals, or with an exponent below 0.01, for
+/// axes and the page: `100 T`, `612.5 EH/s`, `4.7e-10`.
 pub(crate) fn metric(value: f64, unit: &str) -> String {
     if value.abs() < 0.01 && value != 0.0 {
         return format!("{value:.1e} {unit}").trim_end().to_owned();
@@ -56,7 +57,7 @@ pub(crate) fn metric(value: f64, unit: &str) -> String {
     format!("{number} {unit}").trim_end().to_owned()
 }
 
-/// Formats a value with a metric prefix and at most four digits: `12.35 k`.
+/// Formats a value with a metric prefix and two decimals, or one from 100 on: `12.35 k`, `612.3 E`.
 fn scaled(value: f64, unit: &str) -> String {
     const PREFIXES: [&str; 9] = ["", "k", "M", "G", "T", "P", "E", "Z", "Y"];
     let (mut value, mut at) = (value, 0);

@@ -10,11 +10,12 @@ pub(crate) struct UnixTime(pub i64);
 /// A number with this many digits is a year.
 const YEAR_DIGITS: usize = 4;
 
-/// A number with this many digits is a date, YYYYMMDD, if there is such a date. As Unix seconds it would be before 1974,
-/// and so before every block.
+/// A number with this many digits is a date, YYYYMMDD, if there is such a date. As Unix seconds it would be before
+/// 1974, and so before every block.
 const DATE_DIGITS: usize = 8;
 
-/// A number of at least this size is taken as milliseconds. As seconds it would be in the year 5138.
+/// A number of at least this size is refused as milliseconds or a smaller unit. As seconds it would be in the year 5138
+/// or later.
 const MIN_MILLISECONDS: i64 = 100_000_000_000;
 
 /// Why a text is no time.
@@ -73,8 +74,8 @@ impl FromStr for UnixTime {
         if let Ok(time) = DateTime::parse_from_rfc3339(text) {
             return Ok(Self(time.timestamp()));
         }
-        // These forms are not RFC 3339: without seconds, with a space, and with the offset of `date +%z`, which has no
-        // colon.
+        // These forms are not RFC 3339: without seconds, with a space before the offset, and with the offset of
+        // `date +%z`, which has no colon.
         for format in ["%Y-%m-%dT%H:%M%:z", "%Y-%m-%d %H:%M:%S%.f %z", "%Y-%m-%dT%H:%M:%S%.f%z"] {
             if let Ok(time) = DateTime::parse_from_str(text, format) {
                 return Ok(Self(time.timestamp()));
@@ -117,7 +118,7 @@ fn without_utc(text: &str) -> &str {
     named.map_or(text, |zone| text[..text.len() - zone.len()].trim_end())
 }
 
-/// Parses `YYYY-MM-DD`, or `YYYY-MM` for the first day of the month.
+/// Parses `YYYY-MM-DD`, or `YYYY-MM` for the first day of the month. Month and day may have a single digit.
 fn date(text: &str) -> Result<NaiveDate, ParseTimeError> {
     let mut parts = text.split('-');
     let mut next = |digits: usize| {

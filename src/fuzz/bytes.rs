@@ -18,7 +18,7 @@ impl Bytes<'_> {
         u16::from_le_bytes([self.u8(), self.u8()])
     }
 
-    /// Returns a number below `count`, which is from 1 to 256.
+    /// Returns a number below `count`. The caller gives a `count` from 1 to 256.
     pub(crate) fn below(&mut self, count: usize) -> usize {
         usize::from(self.u8()) % count
     }

@@ -16,7 +16,7 @@ fn no_input_of_the_corpora_breaks_a_law() {
         let inputs = inputs(name);
         assert!(!inputs.is_empty(), "{name} has no corpus");
         for path in inputs {
-            // The test harness shows the path if this input panics.
+            // The test harness shows the path if the target panics on this input.
             println!("{}", path.display());
             run(&fs::read(&path).unwrap());
         }

@@ -8,8 +8,9 @@ const MAGIC: [u8; 4] = [0xfa, 0xbf, 0xb5, 0xda];
 /// A limit that the fuzzer's streams can reach.
 const MAX_PAYLOAD: u32 = 1024;
 
-/// Cuts a stream in several ways. The input has the number of cuts, the cuts, a byte that says whether heads and checksums are
-/// added, and then the stream.
+/// Decodes a stream as a whole and cut into pieces, and compares the results. The input has the number of cuts, the
+/// lengths of the pieces before them, a byte that says whether message headers are added, and then the stream. The
+/// lengths repeat until the stream ends.
 pub(super) fn run(bytes: &[u8]) {
     let mut bytes = Bytes(bytes);
     let cuts: Vec<usize> = (0..bytes.u8() % 16).map(|_| usize::from(bytes.u8()) + 1).collect();
@@ -28,8 +29,8 @@ pub(super) fn run(bytes: &[u8]) {
     check_reencoding(&stream, &whole);
 }
 
-/// Returns a stream of messages with valid heads. In the input, a message has a byte for its command, a byte for its length, and
-/// its payload.
+/// Returns a stream of messages with valid message headers. In the input, a message has a byte for its command, a byte
+/// for a fifth of its payload's length, and its payload.
 fn framed(mut rest: &[u8]) -> Vec<u8> {
     let mut stream = Vec::new();
     while let [command, length, after @ ..] = rest {

@@ -1,4 +1,4 @@
-//! The targets of the fuzzer in `fuzz/`: one function for each kind of input that peers, users and files give. Each function
+//! The targets of the fuzzer in `fuzz/`: one function for each kind of input from peers, users and files. A function
 //! panics if a law is broken. The tests replay the corpora through the same functions.
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]

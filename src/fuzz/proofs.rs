@@ -1,5 +1,5 @@
 //! Checks that the `bitcoin` crate accepts every merkle proof that this crate accepts, and that both find the same
-//! transactions in it.
+//! transactions in it. Checks also that all proofs that only this crate refuses are of the documented kinds.
 
 use crate::primitives::{HEADER_LEN, MerkleRoot};
 use crate::spv::{CheckedProof, InvalidProof, ProofError};
@@ -34,8 +34,8 @@ fn compare(bytes: &[u8]) -> Result<CheckedProof, InvalidProof> {
         }
         (Ok(_), None) => panic!("accepted here alone"),
         (Err(_), None) => {}
-        // The docs of our `PartialMerkleTree::extract` say why it refuses proofs that the `bitcoin` crate accepts. The two
-        // also have different limits for the number of transactions.
+        // The docs of our `PartialMerkleTree::extract` say why it refuses some proofs that the `bitcoin` crate accepts.
+        // The two crates also have different limits for the number of transactions.
         (Err(InvalidProof::Tree(error)), Some(_)) => assert!(
             matches!(
                 error,

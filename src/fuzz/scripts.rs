@@ -1,4 +1,4 @@
-//! Checks scripts: any bytes are a script, and the `bitcoin` crate says the same of it as this crate.
+//! Checks scripts: any bytes are a script, and this crate says the same of each script as the `bitcoin` crate.
 
 use crate::core_json::ScriptInfo;
 use crate::primitives::Network;

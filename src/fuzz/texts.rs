@@ -5,7 +5,8 @@ use crate::config::HostPort;
 use crate::net::PeerAddress;
 use std::fmt::Write;
 
-/// Checks that hints are read back as they were written, and that their heights ascend.
+/// Checks that hints are read back as they were written, and that their heights ascend. The text may also be the
+/// address of a peer.
 pub(super) fn run_hints(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     run_address(text);

@@ -60,7 +60,7 @@ fn is_decoded_differently(message: &Message) -> bool {
     }
 }
 
-/// Checks that the text that is shown of a message is one line without control characters.
+/// Checks that the peer's own text in a `version` or `reject` is shown as one line without control characters.
 fn check_shown_text(message: &Message) {
     let text = match message {
         Message::Version(version) => safe_text(&version.user_agent_text()),

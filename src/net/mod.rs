@@ -4,7 +4,7 @@
 //!
 //! [`Dialer::spawn`] starts a task for a peer and returns a [`PeerHandle`]; the task reports [`ConnectionEvent`]s. The
 //! task handles the handshake, pings and deadlines itself. It knows nothing of chains, and reports every other message
-//! that comes after the handshake unchanged.
+//! that comes after the handshake and can be decoded.
 //!
 //! # Security
 //! Every wait for a peer has a deadline ([`Timers`]), and every buffer has a bound (`HANDSHAKE_MAX_PAYLOAD`, then

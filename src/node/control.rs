@@ -54,7 +54,7 @@ impl ControlListener {
     /// left over from a process that was killed, and is replaced.
     ///
     /// # Errors
-    /// The socket cannot be created.
+    /// The leftover socket cannot be removed, or the new socket cannot be created.
     pub fn bind(folder: &Path, held: &SledStore) -> io::Result<Self> {
         let path = folder.join(SOCKET);
         match fs::remove_file(&path) {
@@ -87,8 +87,8 @@ struct Served<S> {
 
 /// Answers clients until `stop` is ready. Then the socket is closed and removed.
 ///
-/// `command` is the name of the running command, and `live` the state of its sync. The caller has to keep the store open
-/// until this returns: once the store is closed, another process may open it and bind its own socket here.
+/// `command` is the name of the running command, and `live` the state of its sync. The caller has to keep the store
+/// open until this returns: once the store is closed, another process may open it and bind its own socket here.
 pub async fn serve<S: HeaderStore + 'static>(
     listener: ControlListener,
     store: Arc<S>,

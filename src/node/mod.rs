@@ -1,8 +1,8 @@
 //! The tasks that exchange messages with peers (the sync, the crawl, single requests, pings, the watch of transactions,
 //! and the server for peers that connect), and the server of the control socket.
 //!
-//! Each task drives pure state machines: it gives them events, the time and random numbers, and carries out their
-//! commands. The layers above reach peers only through this module.
+//! All tasks but the pings drive pure state machines: they give the machines events, the time and random numbers, and
+//! carry out the machines' commands. The layers above reach peers only through this module.
 
 mod addresses;
 pub(crate) mod control;

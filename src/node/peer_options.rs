@@ -43,7 +43,7 @@ pub(crate) enum AddressSource {
 /// An address, and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FoundAddress {
-    /// `host:port`. With a proxy the host may be the name of a seed, which the proxy resolves.
+    /// `host:port`. The host may be a name: one that the user gave or, with a proxy, the name of a DNS seed.
     pub address: String,
     /// Where the address came from.
     pub source: AddressSource,
@@ -111,8 +111,8 @@ impl PeerOptions {
         found
     }
 
-    /// Returns whether DNS seeds are to be asked. The name of regtest's seed (`dummySeed.invalid.`) does not exist in the
-    /// public DNS, so only a DNS server that the user named is asked for it.
+    /// Returns whether DNS seeds are to be asked. The name of regtest's seed (`dummySeed.invalid.`) does not exist in
+    /// the public DNS, so only a DNS server that the user named is asked for it.
     pub(super) fn asks_dns(&self) -> bool {
         self.dns
             && !self.params.dns_seeds.is_empty()

@@ -1,4 +1,5 @@
-//! Requests to a running sync: to add, disconnect and ping peers, to switch the network off, and to list known addresses.
+//! Requests to a running sync: to add, remove, dial, disconnect and ping peers, to switch the network on or off, and to
+//! list and count known addresses.
 
 use crate::net::addrman::{AddrInfo, AddressNetwork};
 use crate::net::pool::AddPeerError;
@@ -29,7 +30,7 @@ pub(crate) struct ListedAddress {
     pub(crate) time: u64,
     /// The service bits that the node is said to offer.
     pub(crate) services: u64,
-    /// The host, without its port.
+    /// The host, without the port, and without brackets around an IPv6 address.
     pub(crate) host: String,
     /// The port.
     pub(crate) port: u16,
@@ -40,9 +41,9 @@ pub(crate) struct ListedAddress {
 /// How many addresses of an [`AddressNetwork`] the address manager knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct AddressCount {
-    /// Addresses that have never answered.
+    /// Addresses in the new table: they have never answered, or were moved back from the tried table.
     pub(crate) new: usize,
-    /// Addresses that have answered.
+    /// Addresses in the tried table, which have answered.
     pub(crate) tried: usize,
 }
 

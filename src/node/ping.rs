@@ -34,7 +34,8 @@ pub(crate) struct HandshakeInfo {
     pub version: i32,
     /// The names of the services that the peer offers.
     pub services: Vec<String>,
-    /// The peer's user agent as received. Before it is shown, [`safe_text`](crate::wire::safe_text) has to make it safe.
+    /// The peer's user agent as received. Before it is shown, [`safe_text`](crate::wire::safe_text) has to make it
+    /// safe.
     pub user_agent: String,
     /// The height of the peer's best chain.
     pub height: i32,
@@ -65,7 +66,8 @@ pub(crate) enum PingOutcome {
 
 /// A connection on which pings are sent, one after the other.
 ///
-/// Each ping has a random nonce, and a `pong` counts only if it has the nonce of the last ping.
+/// Each ping has a random nonce, and a `pong` counts only if it has the nonce of the last ping. A peer from before
+/// BIP31 gets pings without a nonce, and answers none of them.
 #[derive(Debug)]
 pub(crate) struct PingConnection {
     address: String,
@@ -81,7 +83,7 @@ impl PingConnection {
     /// Dials a peer (`host:port`) and completes the handshake.
     ///
     /// A ping is sent `interval` after the previous ping, or once the previous ping is answered or lost, whichever is
-    /// later. The connection, the handshake and each answer may take up to `timeout` each.
+    /// later. Connecting, the handshake and every answer may each take up to `timeout`.
     ///
     /// # Errors
     /// The peer cannot be used.
@@ -120,24 +122,25 @@ impl PingConnection {
         self.sent
     }
 
-    /// Sends the next ping when it is due, and waits for its answer.
+    /// Waits until the next ping is due, sends it, and waits for its answer.
     ///
-    /// If the caller drops the future while it waits for the answer, the ping still counts as sent.
+    /// If the caller drops the future during the wait for the answer, the ping still counts as sent.
     ///
     /// # Errors
     /// The connection has ended.
     pub(crate) async fn next(&mut self) -> Result<PingOutcome, PingError> {
+        // The connection itself sends the first ping, at the end of the handshake.
         if self.sent > 0 {
             self.wait().await?;
             self.last = Instant::now();
             self.handle.ping();
         }
-        // The connection itself sends the first ping, at the end of the handshake.
         self.sent += 1;
         let (deadline, first) = (self.last + self.timeout, self.sent == 1);
         loop {
             match timeout_at(deadline, self.events.recv()).await {
-                // If the round trip is longer than the time since this ping was sent, an earlier ping was answered late.
+                // If the round trip is longer than the time since this ping was sent, an earlier ping was answered
+                // late.
                 Ok(Some(ConnectionEvent::Latency { rtt, .. }))
                     if first || rtt <= self.last.elapsed() =>
                 {

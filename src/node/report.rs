@@ -33,7 +33,7 @@ pub struct SyncReport {
     pub headers_added: u64,
     /// How many reorganisations there were.
     pub reorgs: u32,
-    /// How many peers were connected in all; 0 for `import`.
+    /// How many peers were connected in all; 0 for `import`. A peer that was connected twice counts twice.
     pub peers: u32,
     /// Bytes received from peers, or read from the file.
     pub bytes_received: u64,

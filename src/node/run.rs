@@ -1,4 +1,4 @@
-//! Runs a sync, and serves the control socket through which other processes read the chain meanwhile.
+//! Runs a sync, and meanwhile serves the control socket through which other processes read the chain.
 
 use super::control::{ControlListener, serve};
 use super::peer_request::PeerRequestReceiver;
@@ -17,7 +17,7 @@ pub(crate) struct SyncChannels {
     pub live: watch::Sender<Live>,
     /// The sync sends its events here.
     pub events: UnboundedSender<Event>,
-    /// The sync ends early when this becomes true.
+    /// The sync ends early when this becomes true, or when its sender is dropped.
     pub stop: watch::Receiver<bool>,
     /// The sync receives requests about its peers here.
     pub requests: PeerRequestReceiver,

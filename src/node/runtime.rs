@@ -15,12 +15,12 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(50);
 /// How long an idle thread for blocking work is kept: in effect, until the process ends.
 const KEEP_ALIVE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// Builds a runtime, and starts one thread for blocking work. Otherwise tokio would start this thread only for the first
-/// blocking work, and would panic if the start failed. If tokio later cannot start further threads, blocking work waits
-/// for this thread.
+/// Builds a runtime, and starts one thread for blocking work. Otherwise tokio would start this thread only for the
+/// first blocking work, and would panic if the start failed. If tokio later cannot start further threads, blocking work
+/// waits for this thread.
 ///
 /// # Errors
-/// The system cannot start threads.
+/// The system cannot start threads, or has no file descriptors for the runtime.
 pub(crate) fn build_runtime(builder: &mut Builder) -> io::Result<Runtime> {
     let runtime = builder.enable_all().thread_keep_alive(KEEP_ALIVE).build()?;
     // If the system cannot start threads, std returns an error here. Without this attempt, tokio would panic below.
@@ -34,7 +34,7 @@ pub(crate) fn build_runtime(builder: &mut Builder) -> io::Result<Runtime> {
 /// Starts a runtime with threads of its own.
 ///
 /// # Errors
-/// The system cannot start threads.
+/// As [`build_runtime`].
 pub(crate) fn start_runtime() -> io::Result<Runtime> {
     let mut builder = Builder::new_multi_thread();
     build_runtime(builder.worker_threads(NETWORK_THREADS).thread_name("lightclient"))

@@ -19,8 +19,8 @@ pub(crate) fn hints(params: &Params) -> Result<Hints, HintsError> {
     })
 }
 
-/// Returns the addresses (`ip:port`) of long-running nodes, which are used if DNS is off or gives too few
-/// addresses. There are none for regtest and custom signets.
+/// Returns the addresses (`ip:port`) of long-running nodes, which are used if DNS is off, gives too few addresses, or
+/// does not lead to enough peers. There are none for regtest and custom signets.
 pub(crate) fn fixed_seeds(params: &Params) -> Vec<String> {
     let text = match params.network {
         _ if params.is_custom_signet() => "",
@@ -42,7 +42,7 @@ mod tests {
     use std::net::SocketAddr;
 
     #[test]
-    fn shipped_hints_cover_every_period_without_a_gap() {
+    fn shipped_hints_cover_every_period_up_to_the_last_hint() {
         for network in Network::ALL {
             for (point, period) in hints(params(network)).unwrap().points().iter().zip(1..) {
                 assert_eq!(point.height, params(network).interval * period - 1, "{network}");

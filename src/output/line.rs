@@ -31,7 +31,7 @@ pub(super) enum LinePart {
 
 /// Composes a line of at most `room` characters from parts, each with its rank.
 ///
-/// The parts stay in this order. The parts with the lowest ranks are the most important: they are placed first, and
+/// The parts keep their order. The parts with the lowest ranks are the most important: they are placed first, and
 /// parts that do not fit are left out.
 pub(super) fn compose(room: usize, parts: &[(u8, LinePart)]) -> String {
     let mut order: Vec<usize> = (0..parts.len()).collect();

@@ -71,11 +71,12 @@ pub(crate) fn start_log(settings: LogSettings, wording: Wording, bars: &MultiPro
     let _ = tracing_subscriber::registry().with(targets).with(layer).try_init();
 }
 
-/// Formats a line: as `warning: …` by default, and with time and level if the user asked for a log.
+/// Formats a line: as a JSON object, or else as `warning: …` by default, and with time and level if the user asked for
+/// a log.
 struct LineFormat {
-    /// Whether lines have time and level.
+    /// Whether lines of text have time and level. Lines of JSON always have both.
     timed: bool,
-    /// Whether warnings have a time although `timed` is false, because a file does not show when they came.
+    /// Whether errors and warnings have a time although `timed` is false, because a file does not show when they came.
     dated: bool,
     /// Whether lines are JSON objects.
     json: bool,

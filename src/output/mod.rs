@@ -1,6 +1,6 @@
-//! The output for people and programs: aligned text, tables, JSON, progress bars, and the log.
+//! The output for people and programs: aligned text, tables, JSON, progress bars, plots, and the log.
 //!
-//! This layer knows names, numbers and text, but nothing of Bitcoin. It uses no other layer except `format`.
+//! This layer is given names, numbers and text. It uses no other layer except `format`, so it has no types of Bitcoin.
 
 mod bar;
 mod line;

@@ -84,7 +84,7 @@ impl Output {
     /// Writes one JSON value over several indented lines.
     ///
     /// # Errors
-    /// As [`Output::text`].
+    /// As [`Output::text`], or the value cannot be written as JSON.
     pub(crate) fn json<T: Serialize + ?Sized>(&mut self, value: &T) -> io::Result<()> {
         let text = serde_json::to_string_pretty(value)?;
         self.line(&escaped(&text))
@@ -93,7 +93,7 @@ impl Output {
     /// Writes one JSON value on a line of its own.
     ///
     /// # Errors
-    /// As [`Output::text`].
+    /// As [`Output::json`].
     pub(crate) fn json_line<T: Serialize + ?Sized>(&mut self, value: &T) -> io::Result<()> {
         let text = json_text(value)?;
         self.line(&text)
@@ -134,10 +134,10 @@ pub(crate) fn json_text<T: Serialize + ?Sized>(value: &T) -> io::Result<String> 
     Ok(escaped(&serde_json::to_string(value)?).into_owned())
 }
 
-/// Escapes characters that control a terminal, in the form `\u001b`: control characters except line ends, and
-/// characters that are invisible or change the direction of text.
+/// Escapes characters that control a terminal, in the form `\u001b`: control characters except line feeds, and those in
+/// the ranges of `is_unsafe`, which are invisible or change the direction of text.
 ///
-/// The value of JSON text does not change, because JSON has such characters only in strings.
+/// The value of JSON text does not change, because `serde_json` writes such characters only in strings.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unsafe) {
         return Cow::Borrowed(text);
@@ -170,7 +170,7 @@ impl JsonArray {
     /// Writes the next item, on a line of its own.
     ///
     /// # Errors
-    /// As [`Output::text`].
+    /// As [`Output::json`].
     pub(crate) fn item<T: Serialize + ?Sized>(
         &mut self,
         out: &mut Output,

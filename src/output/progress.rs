@@ -16,7 +16,7 @@ pub(crate) enum SyncStage {
     Connecting,
     /// Headers arrive and are stored.
     Downloading,
-    /// Headers arrive and are checked. They are stored when they arrive a second time.
+    /// Headers arrive and are checked. They are stored only once their branch has shown enough work.
     Presync,
     /// Nothing arrives, so speed and time left would be out of date.
     Stalled,
@@ -47,7 +47,7 @@ pub(crate) struct SyncProgress {
 /// bytes.
 ///
 /// Bytes are shown because headers arrive in steps of 2,000, which are seconds apart on a slow line. The bar is hidden
-/// if all bars are hidden.
+/// if all bars are hidden, and at the tip if standard output is a pipe.
 #[derive(Debug)]
 pub(crate) struct SyncBar {
     bar: ProgressBar,

@@ -3,7 +3,7 @@
 use super::terminal::{columns, is_piped};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-/// A line that changes in place. The line is hidden if the progress bars are hidden, and if results go to a pipe, whose
+/// A line that changes in place. The line is hidden if the progress bars are hidden, or if results go to a pipe, whose
 /// reader may use the same terminal.
 #[derive(Debug)]
 pub(crate) struct StatusLine {

@@ -47,7 +47,7 @@ pub(crate) fn row_line(columns: &[Column], cells: &[impl AsRef<str>]) -> String 
 }
 
 /// Returns the indexes of the columns to show in `room` characters; with `None`, all columns. The columns in
-/// `least_important` are left out one after another until the rest fits.
+/// `least_important` are left out one after another until the rest fits or all of them are left out.
 pub(crate) fn columns_that_fit(
     columns: &[Column],
     least_important: &[usize],

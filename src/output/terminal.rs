@@ -181,7 +181,7 @@ mod tests {
         }
     }
 
-    /// Returns the last line of a sync at a height, in a terminal of this many columns.
+    /// Returns the last line of a sync at a height, in a terminal of this many columns, without the line's spinner.
     fn last_line(columns: u16, stage: SyncStage, height: u64, total: u64) -> String {
         let written = lines(columns, |bars, room| {
             let mut sync = SyncBar::sized(bars, 0, 0, move || room, false);

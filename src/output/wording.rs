@@ -23,8 +23,8 @@ pub(crate) struct Wording {
 }
 
 impl Wording {
-    /// Makes a wording that adds `options` to every command in a message, and also `peer_options` to commands that
-    /// choose their peers. Both are quoted for a shell, with a space before each option.
+    /// Makes a wording that adds `options` to every command that a message advises, and also `peer_options` to commands
+    /// that choose their peers. Both are quoted for a shell, with a space before each option.
     pub(crate) fn new(options: String, peer_options: String) -> Self {
         Self { options, peer_options }
     }
@@ -62,7 +62,7 @@ fn takes_peers(command: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
 }
 
-/// Adds separators to each number that follows the word "height" or "heights".
+/// Adds separators to each number of at least [`MIN_DIGITS`] digits that follows the word "height" or "heights".
 fn with_separators(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut is_height = false;

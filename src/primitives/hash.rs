@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
 
-/// Returns the double SHA-256 of bytes, in wire order.
+/// Returns the double SHA-256 of bytes. The hash is in wire order.
 pub fn sha256d(bytes: &[u8]) -> [u8; 32] {
     sha256d_parts(&[bytes])
 }

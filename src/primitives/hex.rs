@@ -7,14 +7,15 @@ use std::fmt;
 pub enum HexError {
     /// The text does not have the number of digits that the value needs, or has an odd number of them.
     Length {
-        /// How many digits were expected; `None` if any even number would do.
+        /// How many digits were expected, or at most allowed for [`Work`](super::Work); `None` if any even number would
+        /// do.
         expected: Option<usize>,
-        /// How many digits there were.
+        /// How many bytes the text has, which is the number of digits if all of them are digits.
         got: usize,
     },
     /// A character outside `0-9a-fA-F`, with its position.
     Digit {
-        /// Byte offset of the character in the text.
+        /// Byte offset of the character in the text, after the prefix `0x` if there is one.
         at: usize,
     },
 }

@@ -1,4 +1,5 @@
-//! The types that all other layers share: hashes, the 80-byte header, targets, work, network names, peer numbers, moments, hex.
+//! The types that other layers share: hashes, the 80-byte header, targets, work, network names, peer numbers, moments,
+//! hex.
 //!
 //! The layer uses only `std`, `sha2`, `num-bigint` and `thiserror`, and has no clock and no I/O.
 

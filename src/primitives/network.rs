@@ -19,11 +19,11 @@ pub enum Network {
 }
 
 impl Network {
-    /// All networks, in the order they are listed to users.
+    /// All networks, in the order in which they are listed to users.
     pub const ALL: [Self; 5] =
         [Self::Mainnet, Self::Testnet3, Self::Testnet4, Self::Signet, Self::Regtest];
 
-    /// Returns the name in flags, folders and output.
+    /// Returns the name in flags, folders and output. The name of a custom signet's folder has a suffix.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mainnet => "mainnet",

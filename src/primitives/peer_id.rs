@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The number of a connection. No two connections of the same sync have the same number.
+/// The number of a connection. No two connections of the same task have the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerId(pub u64);
 

@@ -130,7 +130,7 @@ fn the_work_of_headers_is_the_sum_of_their_works() {
 }
 
 #[test]
-fn work_is_read_as_bitcoin_core_prints_and_takes_it() {
+fn work_is_read_with_or_without_leading_zeros_and_prefix() {
     let work = Work::of_bits(0x1702_40c3);
     assert_eq!(work.to_string().parse(), Ok(work.clone()));
     assert_eq!("0x10".parse::<Work>().unwrap().to_be_bytes()[31], 16);

@@ -9,7 +9,7 @@ use std::iter;
 use std::ops::{AddAssign, Sub};
 use std::str::FromStr;
 
-/// An amount of work, in expected hashes; at most 256 bits.
+/// An amount of work, in expected hashes. The work of any real chain fits in 256 bits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Work(BigUint);
 
@@ -92,7 +92,7 @@ impl fmt::Display for Work {
 impl FromStr for Work {
     type Err = HexError;
 
-    /// Parses up to 64 hex digits, with or without `0x` or `0X`, as Bitcoin Core's `-minimumchainwork` does.
+    /// Parses 1 to 64 hex digits after an optional `0x` or `0X`. Bitcoin Core's `-minimumchainwork` takes `0x` only.
     fn from_str(text: &str) -> Result<Self, HexError> {
         let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
         if digits.is_empty() || digits.len() > 64 {

@@ -9,7 +9,8 @@ use crate::store::{
 };
 use std::path::Path;
 
-/// Checks every stored header of a network's folder again, from genesis, and then the parity records that repairs need.
+/// Checks the stored headers of a network's folder again, from genesis up to the first fault. If there is none, also
+/// checks the parity records that repairs need.
 ///
 /// Calls `progress` with the height of the tip and each height reached. If the database is too damaged to be opened,
 /// no header is checked, and the report has the reason as its fault.
@@ -63,7 +64,7 @@ fn opening_fault(error: &StoreError) -> Fault {
     }
 }
 
-/// Copies the good headers of a network's folder into a new database, which replaces the damaged one.
+/// Copies the good headers of a network's folder into a new database, which replaces the old one.
 ///
 /// Calls `progress` with each height reached.
 ///

@@ -57,8 +57,8 @@ pub(super) fn header_facts(run: &StoredRun, from: u32, to: u32) -> Vec<HeaderFac
     facts
 }
 
-/// Returns what `getblockheader` prints for the headers of a run at heights `from..=to`. `tip` is the height of the
-/// tip.
+/// Returns what `getblockheader` prints, except `nTx`, for the headers of a run at heights `from..=to`. `tip` is the
+/// height of the tip.
 ///
 /// The run starts [`CONTEXT`] headers before `from`, or at genesis. It ends with the header after `to`, or at the tip.
 pub(super) fn header_infos(run: &StoredRun, tip: u32, from: u32, to: u32) -> Vec<HeaderInfo> {
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn genesis_is_shown_as_by_getblockheader() {
+    fn genesis_is_shown_as_by_getblockheader_except_n_tx() {
         let expected = serde_json::json!({
             "hash": "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f",
             "confirmations": 1,

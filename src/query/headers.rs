@@ -8,8 +8,8 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::vec::IntoIter;
 
-/// The number of headers to ask for in one step. [`HeaderRange::next_span`] returns at most 2000.
-const HEADERS_PER_STEP: u32 = 2016;
+/// The number of headers to ask for in one read. [`HeaderRange::next_span`] returns at most 2000 of them.
+const HEADERS_PER_READ: u32 = 2016;
 
 /// Names a header: the one at a height of the best chain, or the one with a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +102,7 @@ impl ChainReader {
     }
 
     /// Returns the header with this hash, on the best chain or a side branch, and what `getblockheader` prints for it.
+    /// Returns `None` if the header is not stored.
     ///
     /// # Errors
     /// Reading failed, or the chain was reorganised meanwhile.
@@ -157,12 +158,12 @@ impl Headers {
             return Ok(());
         }
         let tip = self.reader.tip()?.height;
-        let end = self.end.min(tip).min(self.next.saturating_add(HEADERS_PER_STEP - 1));
+        let end = self.end.min(tip).min(self.next.saturating_add(HEADERS_PER_READ - 1));
         if self.next > end {
             return Ok(());
         }
         let span =
-            HeaderRange::new(&mut self.reader, tip, self.next, end).next_span(HEADERS_PER_STEP)?;
+            HeaderRange::new(&mut self.reader, tip, self.next, end).next_span(HEADERS_PER_READ)?;
         let read = span.map(|span| stored_headers(&span)).unwrap_or_default();
         let follows = |first: &StoredHeader| self.last.is_none_or(|last| first.header.prev == last);
         if !read.first().is_some_and(follows) {

@@ -92,7 +92,7 @@ fn side_header<S: HeaderStore + ?Sized>(
     at: usize,
 ) -> Result<SideHeader, StoreError> {
     let own = &side.headers[..=at];
-    // Median time past needs 11 headers, of which at least one is the branch's own.
+    // Median time past needs 11 headers, of which at least one is the branch's own, so these 11 shared ones are enough.
     let from = side.fork_height.saturating_sub(10);
     let shared = store.headers(from, side.fork_height - from + 1)?;
     let times: Vec<u32> = shared.iter().chain(own).map(|header| header.time).collect();

@@ -1,6 +1,6 @@
 //! Reads the stored chain by height, hash, time and range, computes statistics, and checks and repairs it.
 //!
-//! A chain that another process has open is read through that process ([`remote`]).
+//! A chain that another process has open is read through that process ([`remote`]), but neither checked nor repaired.
 
 mod as_text;
 mod audit;

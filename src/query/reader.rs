@@ -49,12 +49,13 @@ pub enum ReadError {
     /// The stored chain is shorter than its tip says.
     #[error("stored data is damaged: {0}: run `lightclient verify --repair`")]
     Resume(#[from] ResumeError),
-    /// The chain was reorganised between two reads of one range.
+    /// The chain was reorganised between two reads that belong together.
     #[error(
         "the chain was reorganised at height {height} while it was read: run the command again"
     )]
     Reorganized {
-        /// The height of the first header that does not link to the headers read before.
+        /// The height at which the reorganisation was noticed: that of a header which is missing, is not the expected
+        /// one, or does not link to the headers read before.
         height: u32,
     },
 }
@@ -168,7 +169,7 @@ impl ChainReader {
     /// Returns the tip of the stored chain.
     ///
     /// # Errors
-    /// The process that has the chain open does not answer.
+    /// The process that has the chain open does not answer, or answers with an error.
     pub fn tip(&mut self) -> Result<ChainTip, ReadError> {
         match &mut self.source {
             ChainSource::Local(store) => Ok(store.tip()),
@@ -194,7 +195,7 @@ impl ChainReader {
     /// Returns `count` headers from height `from` on, or fewer if the chain ends earlier.
     ///
     /// # Errors
-    /// Reading failed, or the chain changed meanwhile.
+    /// Reading failed, or the chain was reorganised meanwhile.
     pub(crate) fn run(&mut self, from: u32, count: u32) -> Result<StoredRun, ReadError> {
         let client = match &mut self.source {
             ChainSource::Local(store) => return Ok(store.run(from, count)?),

@@ -5,8 +5,8 @@ use super::opcode::{OP_1, OP_CHECKSIG, OP_DUP, OP_EQUAL, OP_EQUALVERIFY, OP_HASH
 use crate::primitives::Network;
 use bech32::{Fe32, Hrp, segwit};
 
-/// Version bytes and prefix of a network's addresses. Source: Bitcoin Core `chainparams.cpp`, `base58Prefixes` and
-/// `bech32_hrp`.
+/// Version bytes (base58check) and prefix (bech32) of a network's addresses. Source: Bitcoin Core `chainparams.cpp`,
+/// `base58Prefixes` and `bech32_hrp`.
 struct Prefixes {
     pub_key_hash: u8,
     script_hash: u8,
@@ -22,8 +22,8 @@ const fn prefixes(network: Network) -> Prefixes {
     Prefixes { pub_key_hash, script_hash, hrp: Hrp::parse_unchecked(hrp) }
 }
 
-/// Returns the address of a script on a network: base58check for P2PKH and P2SH, bech32 (BIP173) for witness programs of
-/// version 0, bech32m (BIP350) for later ones. `None` for kinds without addresses.
+/// Returns the address of a script on a network: base58check for P2PKH and P2SH, bech32 (BIP173) for witness programs
+/// of version 0, bech32m (BIP350) for later ones. Returns `None` for kinds without addresses.
 ///
 /// Source: Bitcoin Core `ExtractDestination`, `EncodeDestination`.
 pub fn address_of(script: &[u8], network: Network) -> Option<String> {

@@ -9,14 +9,16 @@ use crate::primitives::hex;
 /// Longest push shown as a number, in bytes.
 const NUMBER_LEN: usize = 4;
 
-/// Returns the script's instructions by name, with pushes as hex or (up to four bytes) as a number.
+/// Returns the script's instructions: opcodes by name, and pushes as a number (up to four bytes) or as hex. A malformed
+/// script ends with `[error]`.
 ///
 /// Source: Bitcoin Core `ScriptToAsmStr`.
 pub(crate) fn asm(script: &[u8]) -> String {
     text(script, false)
 }
 
-/// Returns an input's script as [`asm`] does, but with the hash types of signatures by name.
+/// Returns an input's script as [`asm`] does, but with the hash types of signatures by name, unless the script is
+/// unspendable.
 ///
 /// Source: Bitcoin Core `ScriptToAsmStr` with `fAttemptSighashDecode`.
 pub(crate) fn asm_of_script_sig(script: &[u8]) -> String {

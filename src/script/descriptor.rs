@@ -58,7 +58,7 @@ fn with_checksum(text: &str) -> String {
     format!("{text}#{}", checksum(text))
 }
 
-/// Returns `multi(required,key,…)`, or `None` if a key has a form that descriptors do not allow.
+/// Returns `multi(required,key,…)`, or `None` if a key is hybrid, which descriptors do not allow.
 fn multi(script: &[u8], required: u8) -> Option<String> {
     let keys = Instructions::new(script).filter_map(Result::ok).map(|instruction| instruction.data);
     let mut text = format!("multi({required}");
@@ -129,7 +129,7 @@ mod tests {
     use crate::primitives::{Network, hex};
 
     #[test]
-    fn checksums_are_those_of_bip380() {
+    fn the_checksum_of_bip380s_example_is_right() {
         assert_eq!(checksum("raw(deadbeef)"), "89f8spxm");
     }
 

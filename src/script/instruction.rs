@@ -18,7 +18,7 @@ impl Instruction<'_> {
     }
 }
 
-/// A push whose length is greater than the rest of the script.
+/// A push that the end of the script cuts off, in its length or in its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("script ends inside a push at offset {at}")]
 pub(crate) struct Malformed {

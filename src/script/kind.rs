@@ -9,7 +9,7 @@ use super::opcode::{
 /// The greatest number of keys in a bare multisig. Source: Bitcoin Core `MAX_PUBKEYS_PER_MULTISIG`.
 const MAX_KEYS: i64 = 20;
 
-/// Bytes of the longest script that can be run. Source: Bitcoin Core `MAX_SCRIPT_SIZE`.
+/// The greatest length of a script outside tapscript, in bytes. Source: Bitcoin Core `MAX_SCRIPT_SIZE`.
 pub(crate) const MAX_SCRIPT_SIZE: usize = 10_000;
 
 /// The program of a pay-to-anchor output.
@@ -43,7 +43,7 @@ pub(crate) enum ScriptKind<'a> {
     },
     /// Data in an output that nobody can spend: `OP_RETURN`, then only these pushes.
     NullData(&'a [u8]),
-    /// A bare multisig: some of the given keys must sign.
+    /// A bare multisig: signatures by `required` of `keys` public keys spend it.
     Multisig {
         /// How many signatures are required.
         required: u8,
@@ -137,8 +137,8 @@ impl<'a> ScriptKind<'a> {
         Some(pushes.map(|push| push.data.len()).sum())
     }
 
-    /// Returns the text that all pushes of an `OP_RETURN` form together; `None` if the bytes are not UTF-8 or are
-    /// blank.
+    /// Returns the text that all pushes of an `OP_RETURN` form together; `None` for other kinds, and if the bytes are
+    /// not UTF-8 or are blank.
     ///
     /// # Security
     /// The text is safe to print: data with control characters, invisible characters, or characters that change the
@@ -154,8 +154,8 @@ impl<'a> ScriptKind<'a> {
 
 /// Returns whether a character controls the terminal, changes the text around it, or cannot be seen.
 ///
-/// Source: Unicode's `Default_Ignorable_Code_Point`, without the variation selectors of emoji (U+FE00 to U+FE0F), and
-/// with separators, interlinear annotations and the blank Braille pattern.
+/// Source: Unicode's `Default_Ignorable_Code_Point`, without the variation selectors U+FE00 to U+FE0F, which emoji use,
+/// and with the line and paragraph separators, interlinear annotations and the blank Braille pattern.
 fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}'
@@ -230,8 +230,8 @@ fn small_number(instruction: &Instruction<'_>, min: i64) -> Option<i64> {
     (min..=MAX_KEYS).contains(&count).then_some(count)
 }
 
-/// Returns whether both the push and the number have their shortest form. Numbers up to 16 have
-/// opcodes of their own, and those from 17 to [`MAX_KEYS`] have one byte.
+/// Returns whether a push of bytes is the shortest form of a number from 17 to 127. Numbers of keys up to 16 have
+/// opcodes of their own, and none is above [`MAX_KEYS`].
 ///
 /// Source: Bitcoin Core `CheckMinimalPush`, `CScriptNum` with `fRequireMinimal`.
 fn is_minimal(instruction: &Instruction<'_>) -> bool {

@@ -1,7 +1,7 @@
 //! Scripts as people read them: instructions, text, kind, address.
 //!
-//! Scripts are not executed: they are only classified, measured and shown, with the names and in the forms of Bitcoin
-//! Core. Any bytes are a script, and no bytes make a function here panic.
+//! Scripts are not executed: they are only made from addresses, classified, measured and shown, with the names and in
+//! the forms of Bitcoin Core. Any bytes are a script, and no bytes make a function here panic.
 
 mod address;
 mod asm;

@@ -1,6 +1,7 @@
 //! Signatures in scripts, recognised by their encoding.
 
-/// Returns the name of the hash type at the end of a signature, or `None` if the bytes are not encoded as a signature.
+/// Returns the name of the hash type at the end of a signature, or `None` if the bytes are not encoded as a signature
+/// with a known hash type.
 ///
 /// Source: Bitcoin Core `CheckSignatureEncoding` with `SCRIPT_VERIFY_STRICTENC`, `mapSigHashTypes`.
 pub(super) fn sighash_type(push: &[u8]) -> Option<&'static str> {
@@ -16,7 +17,8 @@ pub(super) fn sighash_type(push: &[u8]) -> Option<&'static str> {
     is_strict_der(push).then_some(name)
 }
 
-/// Returns whether the bytes are `0x30 length 0x02 r-length r 0x02 s-length s hash-type` with numbers in their shortest form.
+/// Returns whether the bytes are `0x30 length 0x02 r-length r 0x02 s-length s hash-type`, with r and s not
+/// negative and in their shortest form.
 ///
 /// Source: BIP66; Bitcoin Core `IsValidSignatureEncoding`.
 fn is_strict_der(signature: &[u8]) -> bool {
@@ -28,7 +30,8 @@ fn is_strict_der(signature: &[u8]) -> bool {
     after_number(rest).is_some_and(<[u8]>::is_empty)
 }
 
-/// Returns the bytes that follow a DER integer; `None` if the integer is negative or not in its shortest form.
+/// Returns the bytes that follow a DER integer; `None` if the bytes do not begin with a whole one, or if it is negative
+/// or not in its shortest form.
 fn after_number(bytes: &[u8]) -> Option<&[u8]> {
     let [0x02, length, rest @ ..] = bytes else { return None };
     let (number, rest) = rest.split_at_checked(usize::from(*length))?;

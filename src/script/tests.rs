@@ -133,7 +133,7 @@ fn every_kind_has_its_name() {
         (format!("5121{key}52ae"), "nonstandard"),
         (format!("0021{key}51ae"), "nonstandard"),
         (format!("5121{key}51ae51"), "nonstandard"),
-        // Numbers above 16 are pushed as bytes. Only the shortest push is accepted.
+        // Numbers above 16 are pushed as bytes. Only the shortest push is accepted, and only up to 20 keys.
         (format!("51{}0111ae", format!("21{key}").repeat(17)), "multisig"),
         (format!("51{}021100ae", format!("21{key}").repeat(17)), "nonstandard"),
         (format!("51{}4c0111ae", format!("21{key}").repeat(17)), "nonstandard"),
@@ -178,7 +178,7 @@ fn data_with_invisible_characters_is_not_shown_as_text() {
     ] {
         assert_eq!(text(hidden), None, "{:04x}", u32::from(hidden));
     }
-    // Accents, emoji and the letters of other languages are visible.
+    // Accents, emoji with their variation selector, Braille and the letters of other languages are shown.
     for seen in ['\u{301}', '\u{fe0f}', '\u{3163}', '\u{2801}', '\u{1f600}', '\u{e9}'] {
         assert!(text(seen).is_some(), "{:04x}", u32::from(seen));
     }
@@ -237,13 +237,12 @@ fn signatures_in_an_input_are_shown_with_their_hash_type() {
         assert_eq!(asm_of_script_sig(&script), format!("{der}{shown}"));
         assert_eq!(asm(&script), format!("{der}{hash_type}"));
     }
-    // An unknown type, a byte that breaks the encoding, and data behind OP_RETURN stay as they are.
-    for (front, der, hash_type) in
-        [("", der.to_owned(), "04"), ("", der.replacen("3044", "3045", 1), "01")]
-    {
-        let script = hex::decode(&format!("{front}47{der}{hash_type}")).unwrap();
+    // Data with an unknown hash type, or with a byte that breaks the encoding, stays as it is.
+    for (der, hash_type) in [(der.to_owned(), "04"), (der.replacen("3044", "3045", 1), "01")] {
+        let script = hex::decode(&format!("47{der}{hash_type}")).unwrap();
         assert_eq!(asm_of_script_sig(&script), format!("{der}{hash_type}"));
     }
+    // So does a signature after OP_RETURN.
     let script = hex::decode(&format!("6a47{der}01")).unwrap();
     assert_eq!(asm_of_script_sig(&script), format!("OP_RETURN {der}01"));
 }

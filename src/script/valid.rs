@@ -2,7 +2,7 @@
 
 use super::instruction::Instructions;
 
-/// The last opcode that has a meaning outside taproot. Source: Bitcoin Core `MAX_OPCODE` (`OP_NOP10`).
+/// The greatest opcode that is valid outside tapscript. Source: Bitcoin Core `MAX_OPCODE` (`OP_NOP10`).
 const MAX_OPCODE: u8 = 0xb9;
 
 /// Most bytes that one push may have. Source: Bitcoin Core `MAX_SCRIPT_ELEMENT_SIZE`.

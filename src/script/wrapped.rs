@@ -1,4 +1,4 @@
-//! Scripts that pay to the hash of another script, as `decodescript` shows them.
+//! Scripts that pay to the hash of another script or of its key, as `decodescript` shows them.
 
 use super::instruction::Instructions;
 use super::kind::{ScriptKind, is_unspendable};
@@ -15,11 +15,11 @@ pub(crate) fn script_hash_of(script: &[u8]) -> Vec<u8> {
     [&[OP_HASH160, 20][..], &hash160(script), &[OP_EQUAL]].concat()
 }
 
-/// Returns whether `decodescript` shows scripts that pay to the hash of this one.
+/// Returns whether `decodescript` shows the script that pays to the hash of this one (P2SH).
 ///
 /// Source: Bitcoin Core `decodescript`, `can_wrap`.
 pub(crate) fn can_be_wrapped(script: &[u8]) -> bool {
-    let is_wrapped_never = matches!(
+    let is_never_wrapped = matches!(
         ScriptKind::of(script),
         ScriptKind::NullData(_)
             | ScriptKind::ScriptHash(_)
@@ -28,7 +28,7 @@ pub(crate) fn can_be_wrapped(script: &[u8]) -> bool {
             | ScriptKind::Anchor
     );
     let means_success = |opcode: u8| is_op_success(opcode);
-    !is_wrapped_never
+    !is_never_wrapped
         && has_valid_ops(script)
         && !is_unspendable(script)
         && !Instructions::new(script)
@@ -37,7 +37,8 @@ pub(crate) fn can_be_wrapped(script: &[u8]) -> bool {
 }
 
 /// Returns the witness program that pays to a script: with the hash of its key for P2PK and P2PKH, otherwise with the
-/// script's hash. `None` if segwit allows neither. The caller has checked that the script [`can_be_wrapped`].
+/// script's hash. `None` for a witness program, and for P2PK and multisig with an uncompressed key. The caller has
+/// checked that the script [`can_be_wrapped`].
 ///
 /// Source: Bitcoin Core `decodescript`, `can_wrap_P2WSH`.
 pub(crate) fn witness_program_of(script: &[u8]) -> Option<Vec<u8>> {
@@ -45,7 +46,7 @@ pub(crate) fn witness_program_of(script: &[u8]) -> Option<Vec<u8>> {
     match ScriptKind::of(script) {
         ScriptKind::PubKey(key) if key.len() == COMPRESSED_KEY_LEN => Some(key_hash(&hash160(key))),
         ScriptKind::PubKeyHash(hash) => Some(key_hash(hash)),
-        ScriptKind::Multisig { .. } if has_long_keys(script) => None,
+        ScriptKind::Multisig { .. } if has_uncompressed_keys(script) => None,
         ScriptKind::Multisig { .. } | ScriptKind::NonStandard => {
             Some([&[0, 32][..], &Sha256::digest(script)].concat())
         }
@@ -53,7 +54,7 @@ pub(crate) fn witness_program_of(script: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-fn has_long_keys(multisig: &[u8]) -> bool {
+fn has_uncompressed_keys(multisig: &[u8]) -> bool {
     let pushes = Instructions::new(multisig).filter_map(Result::ok);
     pushes.into_iter().any(|push| push.data.len() > COMPRESSED_KEY_LEN)
 }

@@ -43,8 +43,8 @@ pub(super) struct RpcAuthenticator {
 }
 
 impl RpcAuthenticator {
-    /// Makes an authenticator that accepts these credentials. If they have no password, writes a random one to the cookie
-    /// file.
+    /// Makes an authenticator that accepts these credentials. If [`RpcCredentials::password`] is `None`, writes a
+    /// random password to the cookie file.
     ///
     /// # Errors
     /// The cookie cannot be written.
@@ -68,7 +68,8 @@ impl RpcAuthenticator {
     /// Returns whether a request has credentials that are accepted.
     ///
     /// # Security
-    /// The request's credentials are compared with all accepted ones, so that the time taken does not reveal which match.
+    /// The request's credentials are compared with all accepted ones, so that the time taken does not reveal which of
+    /// them match.
     pub(super) fn accepts(&self, headers: &HeaderMap) -> bool {
         let Some((user, password)) = basic_credentials(headers) else { return false };
         let by_password = self
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_is_for_its_owner_alone_and_goes_with_the_server() {
+    fn a_cookie_is_for_its_owner_alone_and_is_removed_with_the_authenticator() {
         let folder = tempfile::tempdir().unwrap();
         let credentials = credentials(folder.path());
         let authenticator = RpcAuthenticator::new(&credentials).unwrap();

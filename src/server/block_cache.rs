@@ -1,4 +1,5 @@
-//! Downloads each block from peers once for all requests that wait for it, and keeps the blocks that were requested last.
+//! Downloads each block from peers once for all requests that wait for it, and keeps the blocks that were requested
+//! last.
 
 use super::peer_requests::{PeerRequestLimit, TooBusy};
 use crate::client::{Client, ClientError};
@@ -10,7 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// The most bytes that the kept blocks take, including [`BYTES_PER_BLOCK`] and [`BYTES_PER_TX`].
+/// The most bytes that the kept blocks take, with [`BYTES_PER_BLOCK`] for each block and [`BYTES_PER_TX`] for each
+/// transaction.
 const MAX_BYTES: usize = 16 << 20;
 
 /// Bytes of memory for a block besides its transactions. Measured: 4,000 blocks of 250 bytes took 4 MB.
@@ -75,7 +77,7 @@ impl BlockCache {
     /// Returns a block that is kept, or downloads it.
     ///
     /// # Errors
-    /// No peer sends the block, or too many requests to peers are under way.
+    /// The download fails, or too many requests to peers are under way.
     pub(crate) async fn get(
         self: &Arc<Self>,
         client: &Arc<Client>,
@@ -249,7 +251,7 @@ mod tests {
         let most = MAX_BYTES / bytes_of(&block());
         for at in 0..20 {
             cache.get_by(hash(at), async { Ok(block()) }).await.unwrap();
-            // The first block is requested each time, so that another block is always the oldest.
+            // The first block is requested each time, so that it is never the one that is dropped.
             assert!(cache.cached(&hash(0)).is_some());
         }
         assert!(cache.state().bytes <= MAX_BYTES && cache.state().blocks.len() == most);

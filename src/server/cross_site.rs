@@ -20,7 +20,7 @@ pub(super) fn refusal(
         Some(host) => host.to_str().ok(),
         None => uri.authority().map(|authority| authority.as_str()),
     };
-    // A request of HTTP/1.0 may have no host, and no browser sends such requests.
+    // A request of HTTP/1.0 may have no host, but no browser sends such requests.
     if let Some(host) = host
         && !is_address_or_localhost(host)
         && !allowed_hosts.iter().any(|allowed| is_named(host, allowed))
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_anybody_can_own_are_no_hosts_of_ours() {
+    fn addresses_and_localhost_are_accepted_and_names_that_anybody_can_own_are_refused() {
         for host in
             ["127.0.0.1:8332", "[::1]:8332", "[::1]", "localhost", "LOCALHOST:1", "10.0.0.1"]
         {
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_from_elsewhere_may_link_and_not_ask() {
+    fn pages_of_other_sites_may_only_link_to_us() {
         let host = ("host", "127.0.0.1:8332");
         assert!(refused(&[host, ("origin", "https://evil.example")]));
         assert!(refused(&[host, ("origin", "null")]));

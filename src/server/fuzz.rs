@@ -31,7 +31,7 @@ struct Service {
 }
 
 static SERVICE: LazyLock<Service> = LazyLock::new(|| {
-    // The folder stays until the process ends.
+    // Nothing removes the folder: the server uses it until the process ends.
     let folder = tempfile::tempdir().unwrap().keep();
     mine_for_fuzz(&folder.join("regtest"), 120);
     let client = Client::builder(Network::Regtest).data_dir(&folder).connect("127.0.0.1:1");
@@ -58,7 +58,7 @@ static SERVICE: LazyLock<Service> = LazyLock::new(|| {
     Service { runtime, router: router(state, authenticator, &options, page) }
 });
 
-/// Returns status and body, if the answer came in time.
+/// Returns the status and the whole body, if they came in time.
 fn answer(request: Request<Body>) -> Option<(StatusCode, Bytes)> {
     let answer = async {
         let response = SERVICE.router.clone().oneshot(request).await.expect("routers never fail");

@@ -59,8 +59,8 @@ impl HttpConnections {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a connection. If there are too many, closes the one that has been idle for longest. Returns `None` if all are
-    /// busy.
+    /// Adds a connection. If there are [`MAX_CONNECTIONS`] already, closes the one that has been idle for longest, or
+    /// returns `None` if all of them are busy.
     fn add(self: &Arc<Self>) -> Option<(u64, Arc<HttpConnection>)> {
         let mut all = self.all();
         if all.len() >= MAX_CONNECTIONS {
@@ -164,14 +164,14 @@ async fn accept(
     }
 }
 
-/// Answers the requests of a connection until it ends or `stop` becomes true.
+/// Answers the requests of a connection until it ends, [`HttpConnections::add`] closes it, or `stop` becomes true.
 async fn run(
     stream: TcpStream,
     router: Router,
     connection: &Arc<HttpConnection>,
     mut stop: watch::Receiver<bool>,
 ) -> hyper::Result<()> {
-    // Answers are written as a whole, so Nagle's algorithm would only delay them.
+    // Each part of an answer is written at once, so Nagle's algorithm would only delay it.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_TIMEOUT));

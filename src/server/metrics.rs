@@ -30,12 +30,12 @@ fn describe() {
     describe_gauge!("lightclient_tip_height", "Height of the stored chain's tip");
     describe_gauge!("lightclient_tip_age_seconds", "Seconds since the tip's own time");
     describe_gauge!("lightclient_estimated_height", "Height that the chain is expected to have");
-    describe_gauge!("lightclient_peers", "Peers that are connected");
+    describe_gauge!("lightclient_peers", "Outbound peers that are connected");
     describe_gauge!("lightclient_inbound_peers", "Peers that have connected to --listen");
     describe_gauge!("lightclient_ready", "1 if the chain is current, as /readyz says");
     describe_gauge!("lightclient_warnings", "Warnings that getblockchaininfo shows");
     describe_gauge!("lightclient_uptime_seconds", "Seconds since the start");
-    describe_counter!("lightclient_received_bytes_total", "Bytes received from peers");
+    describe_counter!("lightclient_received_bytes_total", "Bytes from outbound peers");
     describe_counter!("lightclient_inbound_received_bytes_total", "Bytes from inbound peers");
     describe_counter!("lightclient_inbound_sent_bytes_total", "Bytes sent to inbound peers");
     describe_counter!("lightclient_rpc_calls_total", "RPC calls, by method and outcome");

@@ -63,10 +63,12 @@ const BODIES_KIB: [usize; 2] = [8 << 10, 33 << 10];
 /// How long a request may take in total to get memory for its body and to send the body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long the answer to wrong credentials is delayed, which slows down guessing. Source: Bitcoin Core `HTTPReq_JSONRPC`.
+/// How long the answer to wrong credentials is delayed, which slows down guessing.
+///
+/// Source: Bitcoin Core `HTTPReq_JSONRPC`.
 const WRONG_PASSWORD_DELAY: Duration = Duration::from_millis(250);
 
-/// The number of threads that answer requests. They also read single headers, which takes microseconds.
+/// The number of threads that answer requests. They read single headers themselves, which takes microseconds.
 const HTTP_THREADS: usize = 2;
 
 /// Why a server cannot start.
@@ -105,8 +107,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Listens, and answers requests with the data of `client` until [`Server::end`]. `stop_program` becomes true when the
-    /// RPC method `stop` is called.
+    /// Listens, and answers requests with the data of `client` until [`Server::end`]. The RPC method `stop` sets
+    /// `stop_program` to true.
     ///
     /// # Errors
     /// The server cannot listen on an address, write the cookie file, or start a thread.
@@ -187,7 +189,7 @@ fn start_runtime() -> io::Result<Runtime> {
     build_runtime(builder.worker_threads(HTTP_THREADS).thread_name("http"))
 }
 
-/// The state that all JSON-RPC requests share.
+/// What answering JSON-RPC requests needs: the state of all requests, the credentials, and memory for bodies.
 #[derive(Clone)]
 struct RpcService {
     state: Arc<ServerState>,

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use tokio::process::Command;
 use tracing::{debug, warn};
 
-/// How many commands may wait for the one that runs. If there are more, the oldest is dropped, so that the command for the
-/// newest tip always runs in the end.
+/// How many commands may wait for the one that runs. If there are more, the oldest is dropped, so that the command for
+/// the newest tip always runs in the end.
 const MAX_WAITING: usize = 1_000;
 
 /// Runs the user's commands one after the other, in the order of the events.
@@ -30,7 +30,7 @@ struct Queue {
 }
 
 impl Notifier {
-    /// Makes a notifier with the commands for a new tip and for a reorganisation.
+    /// Makes a notifier with the commands for a new tip and for a reorganisation, if there are any.
     pub(super) fn new(block: Option<String>, reorg: Option<String>) -> Self {
         Self { block, reorg, reorganised_to: None, queue: Arc::default() }
     }
@@ -155,6 +155,7 @@ mod tests {
             let hash = hash(number);
             notifier.on_event(&Event::Tip { height: number, hash, time: 0, from: None });
         }
+        // The test runs only the last three of them.
         super::lock(&notifier.queue).waiting.drain(..super::MAX_WAITING - 3);
         std::fs::write(&gate, "").unwrap();
         let expected: Vec<_> = (count - 3..count).map(|number| hash(number).to_string()).collect();
@@ -164,7 +165,7 @@ mod tests {
             }
         };
         tokio::time::timeout(std::time::Duration::from_secs(60), ended).await.unwrap();
-        let told = std::fs::read_to_string(&file).unwrap();
-        assert_eq!(told.lines().collect::<Vec<_>>(), expected);
+        let written = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(written.lines().collect::<Vec<_>>(), expected);
     }
 }

@@ -19,7 +19,8 @@ pub(crate) struct ServerOptions {
     pub page: bool,
     /// The command to run for each new tip; `%s` in it stands for the tip's hash.
     pub block_notify: Option<String>,
-    /// The command to run for each reorganisation; `%old` and `%new` in it stand for the hashes of the old and the new tip.
+    /// The command to run for each reorganisation; `%old` and `%new` in it stand for the hashes of the old and the new
+    /// tip.
     pub reorg_notify: Option<String>,
     /// The options with which `lightclient` reads the same chain, quoted for a shell, with a space before each.
     pub command_options: String,
@@ -32,6 +33,6 @@ pub(crate) struct RpcCredentials {
     pub users: Vec<RpcAuth>,
     /// A user with a password, as Bitcoin Core's `-rpcuser` and `-rpcpassword`.
     pub password: Option<(String, String)>,
-    /// The cookie file. The server writes it if there is no password, and removes it when the server ends.
+    /// The cookie file. The server writes it if [`Self::password`] is `None`, and removes it at its end.
     pub cookie_file: PathBuf,
 }

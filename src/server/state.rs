@@ -1,4 +1,4 @@
-//! The state that all requests share: the client, its warnings and faults, and the limits on requests.
+//! The state that all requests share: the client, its warnings and fault, cached blocks, and the limits on requests.
 
 use super::block_cache::{BlockCache, BlockError};
 use super::peer_requests::PeerRequestLimit;
@@ -34,7 +34,7 @@ pub(crate) struct ServerState {
     streams: Arc<Semaphore>,
     blocks: Arc<BlockCache>,
     peer_requests: Arc<PeerRequestLimit>,
-    /// Permits for results as large as a block.
+    /// Permits for [`ServerState::make_large`].
     large_results: Arc<Semaphore>,
 }
 
@@ -47,7 +47,7 @@ const MAX_WARNINGS: usize = 16;
 /// How many ids of sent transactions are remembered.
 const MAX_SENT: usize = 1_000;
 
-/// How many results as large as a block may be made at once.
+/// How many calls of [`ServerState::make_large`] may run at once. Others wait.
 const MAX_LARGE_RESULTS: usize = 2;
 
 impl ServerState {
@@ -97,8 +97,8 @@ impl ServerState {
     pub(crate) fn tip_time(&self) -> Result<u32, ReadError> {
         let mut reader = self.chain();
         loop {
-            // If a reorganisation has made the chain shorter since its tip was read, there is no such header.
             let height = reader.tip()?.height;
+            // If a reorganisation has made the chain shorter since its tip was read, there is no such header.
             if let Some(header) = reader.run(height, 1)?.headers.first() {
                 return Ok(header.time);
             }
@@ -113,7 +113,7 @@ impl ServerState {
     /// Returns a block from the cache or from peers.
     ///
     /// # Errors
-    /// No peer sends the block, or too many requests to peers are under way.
+    /// The download fails, or too many requests to peers are under way.
     pub(crate) async fn block(&self, wanted: WantedBlock) -> Result<Arc<CheckedBlock>, BlockError> {
         self.blocks.get(&self.client, &self.peer_requests, wanted).await
     }
@@ -128,11 +128,11 @@ impl ServerState {
         &self.peer_requests
     }
 
-    /// Makes a result that may be as large as a block, or that reads many headers, on another thread. Only a few are made
-    /// at once, to bound the memory.
+    /// Makes a result that may be as large as a block, or for which many headers are read, on another thread. Only
+    /// [`MAX_LARGE_RESULTS`] are made at once, to bound the memory.
     ///
     /// # Errors
-    /// Making it panicked.
+    /// `make` panicked, or the server is ending.
     pub(crate) async fn make_large<T: Send + 'static>(
         self: Arc<Self>,
         make: impl FnOnce(&Self) -> T + Send + 'static,
@@ -172,7 +172,8 @@ impl ServerState {
         self.live.clone()
     }
 
-    /// Returns whether the first sync has not stored any header yet.
+    /// Returns whether only genesis is stored and the sync is still connecting or in a presync. False if the sync has
+    /// failed.
     pub(crate) fn is_warming_up(&self) -> bool {
         let phase = self.live.borrow().phase;
         matches!(phase, Phase::Connecting | Phase::Presync)

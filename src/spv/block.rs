@@ -79,9 +79,9 @@ pub enum BlockFault {
         /// The cost of the signature operations: four times their number.
         got: usize,
     },
-    /// The block has witnesses without a commitment to them.
+    /// The block has witnesses, but no commitment to them, or a height at which segwit is not active.
     #[error(
-        "no witnesses expected where the block commits to none, got one in transaction {position}"
+        "no witnesses expected without a commitment or before segwit, got one in transaction {position}"
     )]
     UnexpectedWitness {
         /// The first transaction that has one, from 0.

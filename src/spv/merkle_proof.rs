@@ -54,7 +54,7 @@ pub enum ProofError {
         /// How many hashes there are.
         got: usize,
     },
-    /// The tree needs more bits or hashes than there are.
+    /// The tree needs more bits or hashes than there are, or there are fewer bits than hashes.
     #[error("the proof ends early: it has {bits} bits and {hashes} hashes, and more are needed")]
     Incomplete {
         /// How many bits there are.
@@ -62,7 +62,7 @@ pub enum ProofError {
         /// How many hashes there are.
         hashes: usize,
     },
-    /// More bits than the tree needs, or set bits after them in the last byte.
+    /// More bits than the tree needs: whole bytes, or set bits in the padding of the last byte.
     #[error("{expected} bits expected, then zeros to the end of the byte, got more")]
     UnusedBits {
         /// How many bits the tree needs.
@@ -88,7 +88,7 @@ pub enum ProofError {
         /// Levels above the transactions.
         height: u32,
     },
-    /// An inner node that is also a valid transaction of 64 bytes: the nodes below it need not exist.
+    /// An inner node that could also be a transaction of 64 bytes: the nodes below it need not exist.
     #[error(
         "an inner node at height {height} of the merkle tree reads as a transaction of 64 bytes: what \
          it seems to hold may not be in the block (CVE-2017-12842)"
@@ -108,7 +108,8 @@ pub enum ProofError {
 }
 
 impl PartialMerkleTree<'_> {
-    /// Returns the transactions that the proof shows to be in the block whose header has this root, in the block's order.
+    /// Returns the transactions that the proof shows to be in the block whose header has this root, in the block's
+    /// order.
     ///
     /// Source: Bitcoin Core `CPartialMerkleTree::ExtractMatches`, with all its checks. Three more kinds of proofs are
     /// refused. Bitcoin Core makes no proofs with set bits in the padding of the last byte, or with the nodes of a
@@ -116,8 +117,9 @@ impl PartialMerkleTree<'_> {
     /// be forged. Bitcoin Core detects the forgery by the block's number of transactions, which no header has.
     ///
     /// # Security
-    /// The number of transactions is only claimed by the proof. A wrong number can only be used to show an inner node as a
-    /// transaction of exactly 64 bytes (CVE-2017-12842), so a caller that accepts such transactions needs the whole block.
+    /// The number of transactions is only claimed by the proof. A wrong number can only be used to show an inner node
+    /// as a transaction of exactly 64 bytes (CVE-2017-12842), so a caller that accepts such transactions needs the
+    /// whole block.
     ///
     /// # Errors
     /// The proof is invalid.

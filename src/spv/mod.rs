@@ -1,4 +1,4 @@
-//! Checks a block, a transaction or a merkle proof against a header.
+//! Checks a block or a merkle proof against a header, and makes merkle proofs.
 //!
 //! This module does no I/O: bytes or decoded messages come in, and verdicts go out. The caller checks whether the
 //! header is on the chain.

@@ -7,7 +7,7 @@ use crate::wire::{DecodeError, MerkleBlock};
 
 /// A proof that was checked: these transactions are in the block of this header.
 ///
-/// Whether the block is on the chain was not checked.
+/// Neither was it checked whether the header is on the chain, nor how many transactions the block has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedProof {
     /// The block's header.

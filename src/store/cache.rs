@@ -21,7 +21,7 @@ pub(super) struct ReadCache {
 }
 
 impl ReadCache {
-    /// Returns an empty cache for about `bytes` bytes of pages.
+    /// Returns an empty cache for about `bytes` bytes of pages, and for [`CACHED_BUCKETS`] buckets.
     pub(super) fn new(bytes: usize) -> Self {
         let page = HEADER_LEN * usize::try_from(HEADERS_PER_PAGE).expect("a page is small");
         Self { pages: Cache::new(bytes / page), buckets: Cache::new(CACHED_BUCKETS) }

@@ -3,7 +3,7 @@
 //!
 //! The candidate's pages are those that the chain will have after the replacement, under other keys. The first page
 //! begins with the chain's own headers up to the fork. A process cannot use a candidate that an earlier process left
-//! behind, and removes it when it starts or discards a candidate of its own.
+//! behind. It removes such a candidate when it starts a candidate of its own, or when it is told to discard one.
 
 use super::change_thread::Batch;
 use super::error::StoreError;
@@ -83,8 +83,8 @@ impl SledStore {
         Ok((tip, page))
     }
 
-    /// Reads a page of the candidate, whose first header above the fork must follow `prev`. Returns the page's bytes, the
-    /// page, and the position of that header.
+    /// Reads a page of the candidate, whose first header above the fork must follow `prev`. Returns the page's bytes,
+    /// the page, and the position of that header.
     fn candidate_page(
         &self,
         number: u32,

@@ -55,7 +55,7 @@ impl Batch {
 pub(super) enum Task {
     /// Applies a batch atomically.
     Apply(Batch),
-    /// Writes sled's buffers to the operating system.
+    /// Writes sled's buffers to the operating system, then frees the memory of what sled has replaced.
     Flush,
 }
 

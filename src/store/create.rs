@@ -1,4 +1,4 @@
-//! The database's folders: creation, and the end of an interrupted repair.
+//! The database's folders: creation, and the renames at the end of a repair.
 //!
 //! A database is created under another name and renamed once it is complete and durable. So a database with the final
 //! name was complete once: if it is empty now, it is damaged, not new.
@@ -64,7 +64,7 @@ impl Folders {
         Ok(false)
     }
 
-    /// Returns a name that no old database has yet.
+    /// Returns a path for the old database that no earlier one has.
     fn free_aside(&self) -> Result<PathBuf, StoreError> {
         let mut path = self.network.join(DAMAGED_PREFIX);
         for number in 2.. {

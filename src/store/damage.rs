@@ -13,7 +13,7 @@ pub(super) fn is_damage(error: &sled::Error) -> bool {
     }
 }
 
-/// Returns whether a file ends too early, or an offset in it is impossible.
+/// Returns whether a file ends too early, its contents are invalid, or an offset in it is impossible.
 pub(super) fn is_damaged_file(error: &io::Error) -> bool {
     let kinds =
         [io::ErrorKind::UnexpectedEof, io::ErrorKind::InvalidData, io::ErrorKind::InvalidInput];

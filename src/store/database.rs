@@ -20,8 +20,8 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 /// Time between two checks whether sled has closed the file.
 const CLOSE_POLL: Duration = Duration::from_millis(1);
 
-/// Threads that sled starts when it is first used. If the system refuses one of them, sled waits for ever.
-const SLED_THREADS: usize = 8;
+/// How many threads sled starts when it is first used. If the system refuses one of them, sled waits for ever.
+const SLED_THREAD_COUNT: usize = 8;
 
 /// Opens sled. Panics of sled become errors.
 pub(super) fn open_sled(path: &Path) -> Result<Db, StoreError> {
@@ -61,7 +61,7 @@ fn check_threads() -> Result<(), StoreError> {
         return Ok(());
     }
     let mut threads = Vec::new();
-    for _ in 0..SLED_THREADS {
+    for _ in 0..SLED_THREAD_COUNT {
         let (stay, stays) = channel::<()>();
         let thread = Builder::new().spawn(move || {
             let _ = stays.recv();

@@ -46,8 +46,8 @@ pub(super) struct Engine {
     full: AtomicBool,
     /// Headers added since the database was opened.
     added: AtomicUsize,
-    /// How many threads had stopped before the database was opened. A higher count later means that a thread has
-    /// stopped since, perhaps between two changes. The next change would then wait for that thread for ever.
+    /// How many threads had stopped when this engine was created. A higher count later means that a thread has stopped
+    /// since, perhaps between two changes. The next change would then wait for that thread for ever.
     stops_before: u64,
 }
 
@@ -159,7 +159,7 @@ impl Engine {
         failed.is_some_and(|error| matches!(StoreError::from(error), StoreError::Full { .. }))
     }
 
-    /// Returns why sled will not finish a change, if it has failed since the database was opened.
+    /// Returns why sled will not finish a change, if it has failed since this engine was created.
     fn what_stopped(&self) -> Option<String> {
         let failed = self.db.as_ref().and_then(|db| db.context.global_error().err());
         failed.map(|error| error.to_string()).or_else(|| guard::stopped_since(self.stops_before))

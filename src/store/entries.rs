@@ -23,11 +23,11 @@ pub struct HeaderEntries {
 }
 
 impl SledStore {
-    /// Returns the headers after height `after`: up to `limit` of them, and none beyond the one whose hash is `stop`.
-    /// `None` if the chain ends below `after`.
+    /// Returns the headers after height `after`, up to `limit` of them. If one of these has the hash `stop`, the result
+    /// ends with it. `None` if the chain ends below `after`.
     ///
     /// # Errors
-    /// Reading failed, or a record is missing, cut short, or does not link to the next.
+    /// Reading failed, or a record is missing, cut short, or contradicts the next.
     pub fn header_entries(
         &self,
         after: u32,
@@ -39,7 +39,7 @@ impl SledStore {
             return Ok(None);
         }
         let mut reader = EntryReader::new(after, end.tip.height.min(after.saturating_add(limit)));
-        // The page of the header before the first is needed too: the hash of that header is the first one's parent.
+        // The page of the header at `after` is needed too: that header's hash is the parent hash of the first header.
         let numbers = after / HEADERS_PER_PAGE..=reader.last / HEADERS_PER_PAGE;
         let tip_height = end.tip.height;
         for (page, number) in self.pages_of(end, numbers.clone())?.iter().zip(numbers) {

@@ -43,7 +43,7 @@ pub enum StoreError {
         /// The system's error.
         source: io::Error,
     },
-    /// The lock file is gone: the folder was removed or replaced while it was in use.
+    /// The lock file that was locked is gone: the folder was probably removed or replaced while it was in use.
     #[error("{} was removed or replaced while it was in use: nothing more is stored, run the command again",
         folder.display())]
     Removed {
@@ -79,7 +79,7 @@ pub enum StoreError {
         /// The folder.
         folder: PathBuf,
     },
-    /// A stored record is missing or contradicts its neighbours.
+    /// A stored record is missing, cannot be read, has a wrong length or contradicts other records.
     #[error("stored data is damaged at height {height}: {what}: run `lightclient verify --repair`")]
     Damaged {
         /// Lowest height that the record covers.
@@ -111,12 +111,13 @@ pub enum StoreError {
         /// The stored chain's first hash.
         got: BlockHash,
     },
-    /// The caller's headers do not follow the stored tip; nothing was written.
+    /// The caller's headers do not follow the chain or the candidate, or there is no candidate to activate. Nothing was
+    /// written.
     #[error("headers from height {got} on do not follow the stored tip at height {tip}")]
     Gap {
-        /// Height of the stored tip.
+        /// Height of the header that had to be followed: the stored tip, the one to cut to, or the candidate's end.
         tip: u32,
-        /// Height of the first given header.
+        /// Height of the first given header; the next height if there is no candidate to activate.
         got: u32,
     },
 }

@@ -1,7 +1,7 @@
 //! The pages found anywhere in a damaged file, whether sled's tree leads to them or not.
 //!
-//! A page whose key is lost gets its number from its neighbours: it begins with the hash that the page before ends
-//! with. None of this is trusted: the repair checks each page by the hashes of its headers.
+//! A page whose key is lost gets its number from its neighbours: it begins with the hash of the last header of the page
+//! before. None of this is trusted: the repair checks each page by the hashes of its headers.
 
 use super::layout::{
     HEADERS_PER_PAGE, PAGE_HEAD_LEN, RECORD_LEN, TIP_KEY, chain_page_key, decode_page, lane_key,
@@ -126,8 +126,8 @@ impl FoundPages {
         self.ends.contains(hash)
     }
 
-    /// Returns the fragments that may be the rest of a page without its head: they share a record with the derived
-    /// page.
+    /// Returns the fragments that may be a page whose head is lost: each has a record in common with `derived`, the
+    /// page as derived from its lane.
     pub(super) fn headless(&self, derived: &[u8]) -> impl Iterator<Item = Vec<u8>> {
         self.found.fragments(FULL_PAGE).filter(|bytes| has_common_record(bytes, derived))
     }
@@ -143,7 +143,8 @@ fn has_common_record(bytes: &[u8], derived: &[u8]) -> bool {
     records(bytes).zip(records(derived)).any(|(one, other)| one == other && *one != [0; RECORD_LEN])
 }
 
-/// Returns the number of the page with this key. A number whose heights do not fit in 32 bits comes from a damaged key.
+/// Returns the number of the page with this key; `None` if it is no page's key, or if the heights of the page after it
+/// do not fit in 32 bits: then the key is damaged.
 fn number_of(key: &[u8]) -> Option<u32> {
     let number = u32::from_be_bytes(*key.last_chunk()?);
     (chain_page_key(number) == *key && number < u32::MAX / HEADERS_PER_PAGE).then_some(number)

@@ -1,4 +1,4 @@
-//! Turns the errors and the panics by which sled reports damage into one typed error.
+//! Turns sled's errors and panics into [`StoreError`]s, and stops the thread of a change in which sled panics.
 
 use super::damage::{is_damage, is_resource_shortage};
 use super::error::StoreError;
@@ -14,7 +14,7 @@ use tracing::debug;
 /// What happens on a panic of this thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OnPanic {
-    /// The program's own hook runs.
+    /// The program's own hook runs; on one of sled's own threads, the panic is only recorded.
     Usual,
     /// The caller catches the panic, so nothing is printed.
     Caught,

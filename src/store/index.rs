@@ -28,7 +28,7 @@ const BUCKETS_PER_RUN: u8 = 128;
 /// position among 1,024 random entries.
 const FIRST_REACH: usize = 32;
 
-/// Up to this many new headers are indexed in the change that stores them.
+/// Up to this many pending hashes are indexed in the change that adds the last of them.
 pub(super) const MAX_IMMEDIATE: usize = 256;
 
 /// After this many new headers, a bulk load stores again what the pending headers will add to the parity records.
@@ -94,7 +94,8 @@ impl Pending {
         self.first + u32::try_from(self.slots.len()).expect("heights fit in 32 bits")
     }
 
-    /// Removes the headers above `height` in page `number` from the parity records. `page` holds all bytes of the page.
+    /// Removes the headers above `height` in page `number` from the parity records, and pending ones from what will be
+    /// added to these records. `page` holds all bytes of the page.
     pub(super) fn remove_page_parity(
         &mut self,
         buckets: &mut IndexChanges<'_>,

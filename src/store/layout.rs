@@ -227,7 +227,7 @@ mod tests {
 
     /// Existing databases have this format, so a change of it needs a new schema version.
     #[test]
-    fn the_stored_bytes_of_schema_version_1_do_not_change() {
+    fn pages_and_tip_records_keep_the_bytes_of_schema_version_1() {
         let genesis = params(Network::Mainnet).genesis;
         let mut page = new_page(&BlockHash::ZERO, &Work::default());
         push_record(&mut page, &genesis);

@@ -48,7 +48,8 @@ pub fn set_command(name: &str, since: u64) {
 #[derive(Debug)]
 pub struct StoreLock {
     folder: PathBuf,
-    /// `None` if the lock file cannot be opened, created or locked: then the folder is taken to be read-only.
+    /// `None` if a reader can neither open nor create the lock file, or the system cannot lock it: then the folder is
+    /// taken to be read-only.
     file: Option<File>,
 }
 
@@ -89,7 +90,8 @@ impl StoreLock {
     pub fn share(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join(LOCK);
         let made = || File::options().create(true).append(true).open(&path);
-        // The lock file may be missing in a copy of a folder. If it cannot be created, the folder is read-only.
+        // The lock file may be missing in a copy of a folder. If it cannot be created, the folder is taken to be
+        // read-only.
         let Ok(file) = File::open(&path).or_else(|_| made()) else {
             return Ok(Self { folder: folder.to_owned(), file: None });
         };
@@ -101,10 +103,10 @@ impl StoreLock {
         }
     }
 
-    /// Checks that the folder is still the one that was locked.
+    /// Checks that the folder still has the lock file that was locked. A reader without a lock file checks nothing.
     ///
     /// # Errors
-    /// The lock file was removed or replaced.
+    /// The lock file was removed or replaced, or cannot be examined.
     pub fn check(&self) -> Result<(), StoreError> {
         let Some(file) = &self.file else { return Ok(()) };
         let removed = || StoreError::Removed { folder: self.folder.clone() };

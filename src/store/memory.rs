@@ -1,4 +1,5 @@
-//! A store in memory: the same behaviour without a disk, as a model for tests.
+//! A store in memory, as a model for tests. It behaves as the store on disk, except that a failed change may have been
+//! made in part.
 
 use super::error::StoreError;
 use super::{CandidateChange, Change, HeaderStore, StoredRun, StoredSide};

@@ -1,7 +1,8 @@
 //! The stored chain: the trait of a header store, its implementation with sled, and one in memory for tests.
 //!
 //! Every change updates headers, index and tip in one atomic step, and is durable when [`HeaderStore::commit`] returns.
-//! Stored data is not trusted: every page that is read is hashed again and compared with the next page.
+//! Stored data is not trusted: every page that is read is hashed again and, except by [`HeaderStore::run_unchecked`],
+//! compared with the next page.
 
 mod cache;
 mod candidate;
@@ -115,7 +116,7 @@ pub trait HeaderStore: Ancestors<Error = StoreError> + Send + Sync {
     /// Returns up to `count` headers from height `from` on, none of them above the tip.
     ///
     /// # Errors
-    /// Reading failed, or records contradict each other.
+    /// Reading failed, a record is missing or cut short, or records contradict each other.
     fn run(&self, from: u32, count: u32) -> Result<StoredRun, StoreError>;
 
     /// Works like [`HeaderStore::run`], but does not compare records with each other.
@@ -125,7 +126,7 @@ pub trait HeaderStore: Ancestors<Error = StoreError> + Send + Sync {
     fn run_unchecked(&self, from: u32, count: u32) -> Result<StoredRun, StoreError>;
 
     /// Returns the height of the first of these hashes that the index does not contain; `None` if it contains them all.
-    /// The heights of the hashes start at `first`.
+    /// Pending hashes are left out, since they are not in the index yet. The heights of the hashes start at `first`.
     ///
     /// # Errors
     /// Reading failed.
@@ -138,7 +139,8 @@ pub trait HeaderStore: Ancestors<Error = StoreError> + Send + Sync {
     /// changes save no time and take more memory, and with 500 headers in each, the load takes four times as long.
     ///
     /// # Errors
-    /// Writing failed, or the headers do not follow the tip they are put on.
+    /// Reading or writing failed, the headers do not follow the tip they are put on, or there is no candidate to
+    /// activate.
     fn commit(&self, change: &Change<'_>) -> Result<(), StoreError>;
 
     /// Ends a bulk load: writes the index entries that were kept in memory.

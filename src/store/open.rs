@@ -26,7 +26,7 @@ use tracing::debug;
 
 /// A chain in a sled database.
 ///
-/// All methods block on the disk: async code calls them from threads meant for that.
+/// Most methods may block on the disk: async code calls them from threads meant for that.
 #[derive(Debug)]
 pub struct SledStore {
     // Fields are dropped in this order: the database first, the lock last.
@@ -86,7 +86,8 @@ impl SledStore {
     /// Opens the store in a network's folder. If there is none, creates one with the network's genesis header.
     ///
     /// # Errors
-    /// The folder is in use or unusable, or its database is damaged, of a newer program, or of another network.
+    /// The folder is in use or unusable, or its database is damaged, of a newer program, or of another network. Or sled
+    /// lacks memory or threads, or the computer's clock is set to a time before 1970.
     pub fn open(folder: &Path, params: &'static Params) -> Result<Self, StoreError> {
         let lock = StoreLock::take(folder)?;
         let folders = Folders::of(folder);
@@ -183,7 +184,8 @@ impl SledStore {
         self.records.files().ok().and_then(Files::damage)
     }
 
-    /// Checks that the log is intact, since damage may hide the headers that were stored last.
+    /// Checks that the log is intact, since damage may hide the headers that were stored last. Does nothing while the
+    /// store reads through sled.
     ///
     /// # Errors
     /// The log is damaged.
@@ -256,7 +258,7 @@ fn check_log(files: &Files, path: &Path) -> Result<(), StoreError> {
     Err(StoreError::Unreadable { folder: path.to_owned() })
 }
 
-/// Refuses a database of a newer program.
+/// Refuses a database of a newer program, or without a valid schema version.
 pub(super) fn check_version(records: &Records) -> Result<(), StoreError> {
     let stored = records.get(VERSION_KEY, 0, "the schema version")?;
     let Some(got) = stored.filter(|bytes| bytes.len() == 4) else {
@@ -269,7 +271,7 @@ pub(super) fn check_version(records: &Records) -> Result<(), StoreError> {
     }
 }
 
-/// Refuses a database of another network.
+/// Refuses a database of another network, or with a damaged genesis.
 pub(super) fn check_network(records: &Records, params: &Params) -> Result<(), StoreError> {
     let page = page_bytes(records, 0)?;
     let first = decode_page(0, &page)?.headers[0].hash();

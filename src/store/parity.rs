@@ -39,7 +39,8 @@ impl Parity {
         xor_at(lane, start, &page[start..]);
     }
 
-    /// Adds or removes the headers of a page from height `from` on. `page` holds all bytes of the page.
+    /// Adds the headers of a page from height `from` on, or removes them again. `page` holds the bytes of the page up
+    /// to the end of the last header that counts.
     pub(super) fn toggle_page(&mut self, number: u32, page: &[u8], from: u32) {
         let skip = from.saturating_sub(number * HEADERS_PER_PAGE);
         let start = if skip == 0 { 0 } else { PAGE_HEAD_LEN + RECORD_LEN * skip as usize };
@@ -87,7 +88,7 @@ pub(super) fn encode_pending_lane(lane: &[u8], end: u32, key: [u8; 4]) -> Vec<u8
 }
 
 /// Returns the bytes that pending headers will add to a lane, and the height up to which (exclusively) these headers
-/// go; `None` if the record ends with another key.
+/// go; `None` if the record is too short or ends with another key.
 pub(super) fn decode_pending_lane(record: &[u8], key: [u8; 4]) -> Option<(&[u8], u32)> {
     let (lane, end) = record.strip_suffix(&key)?.split_last_chunk::<4>()?;
     Some((lane, u32::from_le_bytes(*end)))

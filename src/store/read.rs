@@ -1,4 +1,4 @@
-//! Reading the stored chain.
+//! Reads the stored chain.
 
 use super::cache::ReadCache;
 use super::error::StoreError;
@@ -224,7 +224,7 @@ impl PagesRead {
         Self { numbers, tip, bytes, error }
     }
 
-    /// Decodes and hashes the pages, on all cores unless they are few.
+    /// Decodes, hashes and checks the pages, on all cores unless they are few.
     fn check(self) -> Result<Vec<Arc<Page>>, StoreError> {
         let Self { numbers, tip, bytes, error } = self;
         let checked = |(number, at): (u32, usize)| {
@@ -248,7 +248,7 @@ impl PagesRead {
 }
 
 /// Reads a page so often that sled evicts other nodes from its cache. sled evicts only when one of its 256 lists of
-/// uses has 64 entries (see `make_evictable`). Otherwise scattered reads brought the whole database into its cache.
+/// uses has 64 entries (see `make_evictable`). Without this function, scattered reads filled its cache with all nodes.
 fn let_sled_evict(records: &Records, number: u32) {
     // An error is ignored: a later read that needs the page reports it.
     let read = |_| records.get(&chain_page_key(number), 0, "a page").map(drop);
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn only_pages_that_are_not_cached_are_read() {
+    fn gaps_are_the_pages_that_are_not_cached() {
         let kept = || Some(page());
         assert_eq!(gaps(&[kept(), None, None, kept(), None], 7), [8..=9, 11..=11]);
         assert_eq!(gaps(&[kept(), kept()], 7), []);

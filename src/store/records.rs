@@ -19,7 +19,7 @@ pub(super) enum Records {
     Files(Files),
 }
 
-/// A database that is only read.
+/// A database's files, whose records are read without sled.
 #[derive(Debug)]
 pub(super) struct Files {
     folder: PathBuf,

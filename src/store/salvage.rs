@@ -135,8 +135,8 @@ impl Salvage {
         self.by_lane(number, parent, end, best, other)
     }
 
-    /// Returns the page as derived from its lane, or `best` if that has more headers. `other` returns the lane's other
-    /// pages.
+    /// Recovers a page with the help of its lane (see `combine`), or returns `best` if that has more headers. `other`
+    /// returns the lane's other pages.
     fn by_lane(
         &self,
         number: u32,
@@ -221,8 +221,8 @@ impl Salvage {
         self.found_pages.get_or_init(|| FoundPages::new(found().unwrap_or_default()))
     }
 
-    /// Combines the versions of a page with the one derived from its lane. If no combination is confirmed, returns the
-    /// derived page, or `best` if that has more headers.
+    /// Combines the best versions of a page with the one derived from its lane. If no combination is confirmed, returns
+    /// the derived page, or `best` if that has more headers.
     ///
     /// If neither a following page nor the tip record is found, nothing is confirmed. Proof of work still exposes a
     /// damaged header, except on regtest, where half of all hashes meet the target.
@@ -305,7 +305,8 @@ impl Salvage {
         is_stored && self.indexed_to.is_some_and(|indexed_to| end > indexed_to)
     }
 
-    /// Returns the bytes of the best version of a page, even if it is damaged; no bytes if there is no version.
+    /// Returns the recovered bytes of a page, or else its best version, even if damaged; no bytes if there is no
+    /// version.
     fn any_version(&self, number: u32) -> Vec<u8> {
         let recovered = self.recovered.borrow().get(&number).cloned().flatten();
         recovered.or_else(|| self.page_versions(number).next()).unwrap_or_default()

@@ -44,7 +44,8 @@ pub(super) fn writes(records: &mut Vec<Record>, sides: &[SideBranch]) -> Writes 
     for side in sides {
         let record = match old.iter().position(|record| record.begins(side)) {
             Some(at) => old.swap_remove(at),
-            // No branch begins with all of another one, so no other branch has this name.
+            // A branch has the header that it is named after, and none has the tip of another one. So no other branch
+            // has this name.
             None => Record {
                 name: side.tip().hash(),
                 fork_height: side.fork_height(),

@@ -47,10 +47,11 @@ pub struct VerifyReport {
     pub fault: Option<Fault>,
 }
 
-/// Checks every stored header again: proof of work, links, every rule, the stored work and the index.
+/// Checks the stored headers again, up to the first fault: proof of work, links, the other rules, the stored work and
+/// the index. If all are good, checks the tip record and the records of side branches too.
 ///
-/// Headers are not compared with the clock again: they were when they arrived. `progress` is called with each height
-/// reached.
+/// Headers are not compared with the clock again: they were when they arrived. `progress` is called with the height
+/// reached after each step of at most 8,192 headers.
 ///
 /// # Errors
 /// Reading failed for a reason other than damage, or a thread could not be started. The report names damage as a fault.
@@ -151,10 +152,12 @@ struct Step {
     missing_in_index: Result<Option<u32>, StoreError>,
 }
 
-/// A page as it was read, up to its first fault.
+/// A page as it was read, up to its first fault. Page 0 is read without genesis.
 struct PageRead {
+    /// Height of the first header.
     first: u32,
-    /// The hash of the header before the page, as stored in the page; `None` if no header could be read.
+    /// The hash of the header before the first, as stored in the page (of page 0: the hash of the stored genesis);
+    /// `None` if no header could be read.
     parent: Option<BlockHash>,
     parent_work: Work,
     batch: LinkedBatch,
@@ -304,8 +307,8 @@ pub fn unreadable_fault() -> Fault {
     stored_fault(0, "database", "a database that opens", "files that cannot be read")
 }
 
-/// Returns the fault of a database whose headers are all good, but whose log has a hole and must not be written to. The
-/// headers from `height` on, which were stored last, may be in the hole.
+/// Returns the fault of a database whose headers are all good, but whose log is damaged and must not be written to. The
+/// damage may hide the headers from `height` on, which were stored last.
 pub fn log_fault(height: u32) -> Fault {
     stored_fault(height, "log", "a log without holes", "a damaged message")
 }

@@ -15,7 +15,7 @@ impl SledStore {
     /// The headers themselves may all be good. But if one of these pages is damaged later, its headers may be lost.
     ///
     /// # Errors
-    /// Reading failed, or a page is missing or damaged.
+    /// Reading failed, or a page is missing or cannot be read.
     pub(crate) fn parity_fault(&self) -> Result<Option<Fault>, StoreError> {
         let covered = self.end().indexed_to;
         for run in 0..covered.div_ceil(HEADERS_PER_RUN) {

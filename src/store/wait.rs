@@ -32,7 +32,7 @@ impl OpenRetry {
 
     /// Pauses before the next attempt. Returns `false`, without a pause, once the time is over.
     ///
-    /// The first pause after [`WARN_AFTER`] logs a warning that names the other process.
+    /// The first pause after [`WARN_AFTER`] logs a warning, which names the other process if it is known.
     pub(crate) fn pause(&mut self, folder: &Path, holder: Option<&Holder>) -> bool {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {

@@ -17,7 +17,8 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::sync::{MutexGuard, PoisonError};
 
-/// How often a page is read after a large change. Of a 60 MB peak, 2 reads save 7 MB, 4 save 10, 8 save 11 (measured).
+/// How many times each page is read after a large change. Of a 60 MB peak, 2 reads save 7 MB, 4 save 10, 8 save 11
+/// (measured).
 const EXTRA_READS: u32 = 4;
 
 impl SledStore {

@@ -1,4 +1,5 @@
-//! Decides whether a batch of linked headers is stored at once, has to wait until its branch has shown its work, or is dropped.
+//! Decides whether a batch of linked headers is stored at once, has to wait until its branch has shown its work, or is
+//! dropped.
 //!
 //! The first line that fits a batch counts:
 //!
@@ -9,19 +10,20 @@
 //! | extends its sender's presync | checked as part of the presync |
 //! | extends the tip, and the chain has the minimum work or is within its allowance (`PRESYNC_ALLOWANCE`) | kept |
 //! | follows no known header | orphan |
-//! | has only known headers | nothing to do |
+//! | has only known headers | dropped |
 //! | ends a branch with enough work | kept |
 //! | is full, and its branch has not enough work yet | begins a presync |
 //! | ends a branch with too little work | passed over |
 //!
 //! # Security
-//! Bitcoin Core `TryLowWorkHeadersSync`: a branch whose end has less work than the threshold is not stored. If the sender may
-//! have more of the branch, the branch is checked in a presync. Otherwise it is passed over, and the sender is not punished.
+//! Bitcoin Core `TryLowWorkHeadersSync`: a branch whose end has less work than the threshold is not stored. If the
+//! sender may have more of the branch, the branch is checked in a presync. Otherwise it is passed over, and the sender
+//! is not punished.
 
 use crate::primitives::Work;
 
-/// How many headers above the hints may be stored before their branch has shown enough work: about 5 MB. Downloading an honest
-/// chain of this length twice would cost more than storing a worthless one.
+/// How many headers above the hints may be stored before their branch has shown enough work: about 5 MB. Downloading an
+/// honest chain of this length twice would cost more than storing a worthless one.
 pub const PRESYNC_ALLOWANCE: u32 = 65_536;
 
 /// The decision on a batch.
@@ -90,8 +92,8 @@ pub struct BranchFacts<'a> {
 }
 
 impl Limits {
-    /// Returns the decision on a batch, or `None` if the decision depends on the batch's branch. Then the caller looks the
-    /// branch up, and calls [`Limits::admit_branch`].
+    /// Returns the decision on a batch, or `None` if the decision depends on the batch's branch. Then the caller looks
+    /// the branch up, and calls [`Limits::admit_branch`].
     pub fn admit(&self, batch: BatchFacts, tip: &TipFacts<'_>) -> Option<Admission> {
         let proven = *tip.work >= self.min_chain_work;
         if batch.hinted {
@@ -121,14 +123,14 @@ impl Limits {
 
     /// Returns whether a branch that ends at `height` and has this work may be stored.
     ///
-    /// Hints make a chain's work credible only where the headers between two hints fit in memory. In a longer gap, headers
-    /// would be stored before the next hint shows whether they lead to it, so a peer could fill the disk with other headers.
-    /// So in such a gap, too, a chain has to show the minimum work before all of it is stored. A chain with less work counts
-    /// as not synced, and storing it would gain nothing.
+    /// Hints make a chain's work credible only where the headers between two hints fit in memory. In a longer gap,
+    /// headers would be stored before the next hint shows whether they lead to it, so a peer could fill the disk with
+    /// other headers. So in such a gap, too, a chain has to show the minimum work before all of it is stored. A chain
+    /// with less work counts as not synced, and storing it would gain nothing.
     ///
-    /// While the chain itself has less than the minimum work, the threshold alone would keep out every branch with a little
-    /// more work than the chain. Such a branch may replace the chain's end, up to the height that the chain itself may
-    /// have.
+    /// While the chain itself has less than the minimum work, the threshold alone would keep out every branch with a
+    /// little more work than the chain. Such a branch may replace the chain's end, up to the height that the chain
+    /// itself may have.
     pub fn is_worth_keeping(&self, height: u32, work: &Work, tip: &TipFacts<'_>) -> bool {
         let takes_over = work > tip.work;
         *work >= tip.threshold || (takes_over && self.allows(height))
@@ -171,6 +173,7 @@ mod tests {
             ),
             (BatchFacts { hinted: true, ..none }, Some(Admission::Keep)),
             (BatchFacts { hinted: true, extends_tip: true, ..none }, Some(Admission::Keep)),
+            (BatchFacts { hinted: true, extends_presync: true, ..none }, Some(Admission::Keep)),
             (BatchFacts { extends_presync: true, ..none }, Some(Admission::Presync)),
             (tip_with(BatchFacts { extends_presync: true, ..none }), Some(Admission::Presync)),
             (tip_with(BatchFacts { end_height: 3_000, ..none }), Some(Admission::Keep)),

@@ -1,5 +1,5 @@
-//! Takes `headers` and `inv` messages. Answers go to the download; unsolicited headers (new blocks, BIP130) and announced blocks
-//! are judged here.
+//! Takes `headers` and `inv` messages. Answers go to the download; unsolicited headers (new blocks, BIP130) and
+//! announced blocks are judged here.
 
 use super::answers::Disposition;
 use super::header_sync::HeaderSync;
@@ -9,9 +9,9 @@ use super::{BatchId, DropReason, SyncCommand};
 use crate::chain::is_too_new;
 use crate::primitives::{BlockHash, Moment, PeerId};
 
-/// How many offences a peer may commit without being disconnected: unsolicited `headers` messages that are of no use, and
-/// announcements of blocks that the peer does not deliver. Bitcoin Core tolerated ten unconnecting `headers` messages
-/// (`MAX_NUM_UNCONNECTING_HEADERS_MSGS`).
+/// How many offences a peer may commit without being disconnected: unsolicited `headers` messages that are of no use,
+/// and announcements of blocks that the peer does not deliver. Bitcoin Core tolerated ten unconnecting `headers`
+/// messages (`MAX_NUM_UNCONNECTING_HEADERS_MSGS`).
 const MAX_OFFENCES: u32 = 10;
 
 /// Most headers in an announcement of new blocks (Bitcoin Core `MAX_BLOCKS_TO_ANNOUNCE`).
@@ -52,16 +52,16 @@ impl HeaderSync {
     /// Gives the command to check a batch's proof of work and links.
     fn link(&mut self, batch: BatchId, peer: PeerId, unsolicited: bool) {
         self.batches.insert(batch, BatchState { peer, unsolicited, stage: Stage::Linking });
-        // An answer for a range has to lead to the hint at the range's end, so it is compared with no other hint here. A
-        // comparison would search every run of the hash index for the batch's parent, which is usually not stored yet.
+        // An answer for a range has to lead to the hint at the range's end, so it is compared with no other hint here.
+        // A comparison would search every run of the hash index for the batch's parent, usually one not stored yet.
         let may_leave = self.hints.hold && !self.download.is_hinted_batch(batch);
         let hints = may_leave.then_some(&self.settings.hints);
         let hint = hints.and_then(|hints| hints.at_or_below(self.tip.height));
         self.commands.push(SyncCommand::Link { batch, hint });
     }
 
-    /// Returns the height of the header that another chain's headers follow. The header need not be the tip, since a peer that
-    /// does not know the tip answers from a lower header on.
+    /// Returns the height of the header that another chain's headers follow. The header need not be the tip, since a
+    /// peer that does not know the tip answers from a lower header on.
     fn height_of_foreign_parent(
         &self,
         reply: &Reply,
@@ -74,11 +74,12 @@ impl HeaderSync {
         height.unwrap_or(self.tip.height)
     }
 
-    /// Takes unsolicited headers that follow the tip. If unknown headers follow another header, makes the next poll ask the peer
-    /// for the headers between. Returns whether the batch is taken.
+    /// Takes at most [`MAX_ANNOUNCED`] unsolicited headers that follow the tip, unless the peer's last ones are still
+    /// being judged. For other messages with unknown headers, makes the next poll ask the peer for what follows the
+    /// tip. Returns whether the batch is taken.
     ///
     /// # Security
-    /// At most one unsolicited message of each peer is kept at a time, so that a flood of messages does not fill the memory.
+    /// At most one unsolicited message of each peer is kept at a time, so that floods of them do not fill the memory.
     fn on_unsolicited(
         &mut self,
         now: Moment,
@@ -105,9 +106,9 @@ impl HeaderSync {
         if self.is_on_chain(&reply.last, chain) {
             return false;
         }
-        // When blocks come fast, a new block follows blocks that we have not received yet. So a message is an offence in two
-        // cases only: the peer had answered that it has nothing more; or the message follows our tip, but is longer than an
-        // announcement or arrives while the peer's last one is being judged.
+        // When blocks come fast, a new block follows blocks that we have not received yet. So a message is an offence
+        // in two cases only: the peer had answered that it has nothing more; or the message follows our tip, but is
+        // longer than an announcement or arrives while the peer's last unsolicited message is being judged.
         if self.download.is_idle(peer) || on_tip {
             self.add_offence(now, peer, DropReason::UnsolicitedHeaders);
         }
@@ -132,8 +133,8 @@ impl HeaderSync {
         }
     }
 
-    /// Judges a peer's announcement once the peer has answered without anything new: either the block that it announced is known by
-    /// now, or the peer does not have it.
+    /// Judges a peer's announcement once the peer has answered without anything new: either the block that it announced
+    /// is known by now, or the peer does not have it.
     pub(super) fn check_announced_block(
         &mut self,
         now: Moment,

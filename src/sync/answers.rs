@@ -1,5 +1,5 @@
-//! Matches `headers` messages with requests, gives each answer to its range, the prefetch or the tail, and records what became of
-//! the batches.
+//! Matches `headers` messages with requests, gives each answer to its range, the prefetch or the tail, and records what
+//! became of the batches.
 
 use super::FULL_ANSWER;
 use super::RangeKey;
@@ -129,7 +129,7 @@ impl Download {
         Disposition::Discard
     }
 
-    /// Disconnects the peers whose chain does not contain the hint at height `reached`. Another peer has delivered that hint.
+    /// Disconnects the peers whose chain lacks the hint at height `reached`, which another peer has delivered.
     fn drop_peers_that_left(&mut self, reached: u32) {
         if self.hints.proven {
             // These hints come from one peer's chain: another peer's chain may still have more work.
@@ -153,8 +153,8 @@ impl Download {
         (batch, reply): (BatchId, &Reply),
     ) -> Disposition {
         let Some(peer) = self.peers.get_mut(&peer_id) else { return Disposition::Discard };
-        // An answer that ends with the tip shows that nothing follows the tip, unless the answer is full and ends there by
-        // chance. A peer that has the tip answers from the locator's first hash on.
+        // An answer that ends with the tip shows that nothing follows the tip, unless the answer is full and ends there
+        // by chance. A peer that has the tip answers from the locator's first hash on.
         let follows = reply.parent == request.locator.first().copied()
             || reply.parent == Some(self.connected.hash);
         let by_this_tip = follows && request.tip == self.connected.hash;
@@ -176,19 +176,20 @@ impl Download {
         let late = request.tip != self.connected.hash && !self.tail.is_led_by(peer_id);
         let may_lead = full && peer.fruitless_answers == 0 && !late;
         self.tail.push(TailBatch::new(batch, peer_id, reply, Some(request.tip)), may_lead);
-        // An answer that begins below the locator's first hash may repeat known headers. A peer whose answers have reached the
-        // height that it announced may have nothing more, and some peers then leave a request unanswered.
+        // An answer that begins below the locator's first hash may repeat known headers. A peer whose answers have
+        // reached the height that it announced may have nothing more, and some peers then leave a request unanswered.
         let height = self.connected.height.saturating_add(self.tail.count());
         peer.waits_for_connect = !self.presync && (!follows || late || height >= peer.announced);
         Disposition::Take
     }
 
-    /// Records what an answer to a request for the tail has shown, once it is connected.
+    /// Records what a batch of the tail has shown, once it is connected.
     ///
     /// # Security
-    /// A full answer without progress ends its sender's lead, and after several in a row the sender is disconnected. Otherwise
-    /// a peer could keep a sync from ending by answering for ever with known headers, or with several branches in turn. An
-    /// answer does not count if the tip has moved since the request: other peers may have sent the same headers meanwhile.
+    /// A full answer without progress ends its sender's lead, and after several in a row the sender is disconnected.
+    /// Otherwise a peer could keep a sync from ending by answering for ever with known headers, or with several
+    /// branches in turn. An answer does not count if the tip has moved since the request: other peers may have sent the
+    /// same headers meanwhile. Prefetched batches do not count either.
     fn record_gain(&mut self, batch: &TailBatch, gain: &Gain) {
         let (peer_id, full) = (batch.peer, batch.count >= FULL_ANSWER);
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
@@ -220,8 +221,8 @@ impl Download {
         }
     }
 
-    /// Stops asking a peer for the tail and for ranges above the connected height, until [`Download::request_all_again`] or
-    /// [`Download::on_announcement`].
+    /// Stops asking a peer for the tail and for ranges above the connected height, until
+    /// [`Download::request_all_again`] or [`Download::on_announcement`].
     pub(super) fn stop_asking(&mut self, peer_id: PeerId) {
         let height = self.connected.height;
         if let Some(peer) = self.peers.get_mut(&peer_id) {
@@ -250,13 +251,13 @@ impl Download {
         received.or_else(in_tail)
     }
 
-    /// Returns whether a batch belongs to a range, and so lies between two hints, or between genesis and the first hint.
+    /// Returns whether a batch belongs to a range, and so lies between two hints (or genesis and the first hint).
     pub(super) fn is_hinted_batch(&self, id: BatchId) -> bool {
         self.ranges.with_batch(id).is_some()
     }
 
-    /// Records that the proof of work and the links of a batch were checked. The batch's first `good` headers are good, and the
-    /// last good one has the hash `last`. If `faulty`, a bad header follows.
+    /// Records that the proof of work and the links of a batch were checked. The batch's first `good` headers are good,
+    /// and the last good one has the hash `last`. If `faulty`, a bad header follows.
     pub(super) fn on_linked(&mut self, id: BatchId, good: u32, last: BlockHash, faulty: bool) {
         let (connected, linked) = (self.connected, LinkedPart { good, last, faulty });
         let dropped = if let Some((_, range)) = self.ranges.with_batch_mut(id) {
@@ -269,8 +270,8 @@ impl Download {
         self.commands.push(SyncCommand::Forget(dropped));
     }
 
-    /// Records that a batch was connected, or only its good headers if not `whole`. `connected` is the end of what is stored
-    /// now, and `gain` is what the batch has shown.
+    /// Records that a batch was connected, or only its good headers if not `whole`. `connected` is the end of what is
+    /// stored now, and `gain` is what the batch has shown.
     pub(super) fn on_connected(
         &mut self,
         id: BatchId,

@@ -1,9 +1,9 @@
 //! Judges whether blocks come so slowly that the peers may be hiding some.
 //!
 //! An attacker who controls all of our peers can show an honest chain up to some block, followed by the attacker's own
-//! blocks. The attacker chooses the times of its own blocks freely, so that the tip looks fresh. But the attacker cannot choose
-//! the time of the last honest block, nor add more work than its share of the hash rate yields. So the work since each of
-//! many earlier blocks is compared with the time since that block.
+//! blocks. The attacker chooses the times of its own blocks freely, so that the tip looks fresh. But the attacker
+//! cannot choose the time of the last honest block, nor add more work than its share of the hash rate yields. So the
+//! work since each of many earlier blocks is compared with the time since that block.
 
 use super::input::{StoredChain, TimeAndBits};
 use crate::chain::{ChainTip, MEDIAN_TIME_SPAN, SPACING};
@@ -15,11 +15,11 @@ const INTERVAL: u32 = 2016;
 /// How many blocks to look back: a year.
 const YEAR: u32 = 26 * INTERVAL;
 
-/// The lowest hash rate that an honest chain is assumed to have, as a share of the hash rate that the highest difficulty in
-/// at least the year before implies.
+/// The lowest hash rate that an honest chain is assumed to have, as a share of the hash rate that the highest
+/// difficulty in at least the year before implies.
 ///
-/// Mainnet's lowest share since 2010 is 0.55, in July 2021 after mining had ended in China: the difficulty fell from 25.0 T
-/// to 13.7 T. For a day the share may be lower, since over a short span only a much lower rate counts as slow.
+/// Mainnet's lowest share since 2010 is 0.55, in July 2021 after mining had ended in China: the difficulty fell from
+/// 25.0 T to 13.7 T. For a day the share may be lower, since over a short span only a much lower rate counts as slow.
 const LOWEST_HONEST_RATE: f64 = 0.5;
 
 /// At most one judgement in this many is wrong about a chain with [`LOWEST_HONEST_RATE`].
@@ -28,9 +28,9 @@ const JUDGEMENTS: f64 = 1e6;
 /// The finding that blocks come too slowly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlowBlocks {
-    /// Height of the block after which they have come too slowly.
+    /// Height of the block after which blocks have come too slowly.
     pub since: u32,
-    /// Seconds from that block's time to our clock.
+    /// Seconds from the latest time of that block and the ten before it to our clock.
     pub elapsed: u64,
     /// The work after that block, in percent of the work that is usual in the elapsed time.
     pub percent: u32,
@@ -65,8 +65,8 @@ impl BlockRate {
         self.tip == tip.hash
     }
 
-    /// Returns since when blocks come too slowly, or `None` if they do not. Blocks come too slowly if, with half the usual
-    /// hash rate, at most one of a million judgements would find so little work. `now` is in Unix seconds.
+    /// Returns since when blocks come too slowly, or `None` if they do not. Blocks come too slowly if, with half the
+    /// usual hash rate, at most one of a million judgements would find so little work. `now` is in Unix seconds.
     pub(super) fn judge(&self, now: u64) -> Option<SlowBlocks> {
         let judged = self.windows.iter().map(|window| {
             let elapsed = now.saturating_sub(u64::from(window.time));
@@ -86,8 +86,8 @@ impl BlockRate {
 
 /// Returns -ln of an upper bound on the probability that at most `blocks` blocks come where `mean` are expected.
 ///
-/// This is Chernoff's bound for the Poisson distribution. The bound also holds for a sum of work in which no block counts as
-/// more than one: many lighter blocks vary less.
+/// This is Chernoff's bound for the Poisson distribution. The bound also holds for a sum of work in which no block
+/// counts as more than one: many lighter blocks vary less.
 fn surprise(blocks: f64, mean: f64) -> f64 {
     if blocks >= mean {
         return 0.0;
@@ -126,8 +126,8 @@ fn read_periods(tip: u32, chain: &dyn StoredChain) -> Option<Vec<(u32, f64)>> {
     periods.collect()
 }
 
-/// Returns the work after block `since`, as a number of blocks with the highest difficulty up to `since`. No block counts as
-/// more than one.
+/// Returns the work after block `since`, as a number of blocks with the highest difficulty up to `since`. No block
+/// counts as more than one.
 fn blocks_after(since: u32, tip: u32, periods: &[(u32, f64)]) -> f64 {
     let before = periods.iter().filter(|(start, _)| *start <= since);
     let highest = before.map(|(_, work)| *work).fold(0.0, f64::max);
@@ -140,7 +140,7 @@ fn blocks_after(since: u32, tip: u32, periods: &[(u32, f64)]) -> f64 {
 }
 
 /// Returns the numbers of blocks to look back: all up to eight, then each about a quarter more than the one before.
-/// Wherever an attacker leaves the honest chain, some window begins shortly before that block and has few honest blocks.
+/// Wherever an attacker leaves the honest chain, some window begins shortly before and has few honest blocks.
 fn lengths(most: u32) -> impl Iterator<Item = u32> {
     let next = |length: &u32| Some(length + (length / 4).max(1));
     std::iter::successors(Some(0), next).take_while(move |length| *length <= most)

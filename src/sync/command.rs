@@ -35,7 +35,8 @@ pub enum SyncCommand {
         hinted: bool,
         /// Whether nobody requested the batch.
         unsolicited: bool,
-        /// Once a batch is refused, or a branch proven or discarded, later batches of the same epoch are returned unchecked.
+        /// Once a batch is refused, a branch proven or a candidate discarded, later batches of the same epoch are
+        /// returned unchecked.
         epoch: u64,
     },
     /// Drop these batches.
@@ -147,7 +148,7 @@ pub enum DropReason {
         /// Height of the other chain's first header.
         height: u32,
     },
-    /// The peer sent too many headers that were neither requested nor useful.
+    /// The peer sent too many `headers` messages that were neither requested nor useful.
     #[error("keeps sending headers that nobody asked for")]
     UnsolicitedHeaders,
     /// The peer announced too many blocks that it did not deliver.
@@ -180,18 +181,18 @@ pub enum SyncEvent {
         /// Height of the range's end.
         height: u32,
     },
-    /// No peer's chain has the hint at this height: the download goes on without hints.
+    /// No peer's chain follows the hints, or the best chain contradicts them: the download goes on without hints.
     HintsGivenUp {
-        /// Height of the first hint that no peer's chain has.
+        /// Height of the first hint that a peer's chain or the best chain lacks.
         height: u32,
-        /// Whether the hints come from one peer's branch, which a presync has checked.
+        /// Whether the hints begin with those of one peer's branch, which a presync has checked.
         proven: bool,
     },
-    /// The stored chain contradicts a hint: the download goes on without hints.
+    /// The stored chain contradicts a shipped hint: the download goes on without the shipped hints.
     HintsContradicted {
         /// The hint.
         hint: ChainPoint,
-        /// The stored chain's hash at its height.
+        /// The stored chain's hash at the hint's height.
         stored: BlockHash,
     },
     /// The peers have nothing more, the chain has too little work, and the sync waits for more.

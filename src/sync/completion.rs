@@ -14,11 +14,11 @@ const FRESH_TIP: u64 = 24 * 60 * 60;
 /// How many peers have to confirm a chain that looks complete.
 const MIN_CONFIRMATIONS: usize = 2;
 
-/// At the tip every peer is asked again this often: announcements can get lost, and headers that were too new become valid.
+/// At the tip, each peer is asked again this often: announcements get lost, and headers that were too new become valid.
 pub(super) const REQUEST_INTERVAL: Duration = Duration::from_secs(60);
 
-/// While the chain is followed, slow blocks are reported only if they stay slow for this time, so that a computer that has
-/// slept can first ask its peers for the missing blocks.
+/// While the chain is followed, slow blocks are reported only if they stay slow for this time, so that a computer that
+/// has slept can first ask its peers for the missing blocks.
 const SLOW_FOR: Duration = Duration::from_secs(10 * 60);
 
 /// Slow blocks are reported again after this time.
@@ -33,9 +33,10 @@ struct Evidence {
     tip_age: Option<u64>,
     /// Whether blocks come too slowly, and since when.
     slow_blocks: Option<SlowBlocks>,
-    /// The connected peers that announced a height above the tip, and that height. A peer whose header is too new is left out.
+    /// The connected peers that announced a height above the tip, and this height. A peer is left out if it has sent a
+    /// header that is too new.
     announced: Vec<(PeerId, u32)>,
-    /// Height of the last hint, while hints are on.
+    /// Height of the last shipped hint; `None` without hints, or once they were contradicted or given up.
     last_hint: Option<u32>,
     /// The height to stop at, if any.
     stop_height: Option<u32>,
@@ -47,7 +48,7 @@ struct Evidence {
     confirmations: usize,
     /// How many peers are wanted.
     wanted_peers: usize,
-    /// Whether further peers are being dialled or looked for.
+    /// Whether another peer is likely to connect soon.
     expects_more_peers: bool,
 }
 
@@ -55,8 +56,8 @@ impl Evidence {
     /// Returns whether enough peers have confirmed that nothing follows our tip, or no more peers are to be expected.
     ///
     /// # Security
-    /// The first peers to connect are the nearest ones, or attackers that want to be first. While their chain looks incomplete,
-    /// half of all wanted peers must confirm it.
+    /// The first peers to connect are the nearest ones, or attackers that want to be first. While their chain looks
+    /// incomplete, half of all wanted peers must confirm it.
     fn is_complete(&self) -> bool {
         let needed = if self.looks_complete() {
             MIN_CONFIRMATIONS
@@ -169,7 +170,8 @@ impl HeaderSync {
         }
     }
 
-    /// Returns since when blocks come too slowly; `None` if they do not, or if the hash rate is not steady enough to tell.
+    /// Returns since when blocks come too slowly; `None` if they do not, if the hash rate is not steady enough to tell,
+    /// or if only a part of the chain is wanted.
     fn slow_blocks(&mut self, now: Moment, chain: &dyn StoredChain) -> Option<SlowBlocks> {
         if !self.settings.steady_hash_rate || !self.settings.whole_chain {
             return None;
@@ -185,8 +187,8 @@ impl HeaderSync {
         self.download.request_all_again();
     }
 
-    /// If only genesis is stored, drops the peers that announced a height and have sent no header, and returns whether there
-    /// were any. The sync would otherwise end with their answer that nothing follows genesis.
+    /// If only genesis is stored, drops the peers that announced a height and have sent no header, and returns whether
+    /// there were any. The sync would otherwise end with their answer that nothing follows genesis.
     fn drop_peers_without_headers(&mut self) -> bool {
         if self.tip.height > 0 {
             return false;
@@ -300,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn an_incomplete_chain_is_reported_with_every_contradiction() {
+    fn several_contradictions_of_one_chain_are_all_reported() {
         let announced = vec![(PeerId(7), 3_000), (PeerId(8), 20_000)];
         let far = Evidence {
             stop_height: Some(9_000),

@@ -78,7 +78,7 @@ impl Download {
         }
     }
 
-    /// Adds a peer that has connected. At first, it is asked for no range or prefetch above the height that it announced.
+    /// Adds a peer. Unless it announced height 0, it is at first asked for no range or prefetch above that height.
     pub(super) fn add_peer(&mut self, peer_id: PeerId, announced: u32, round_trip: Duration) {
         let peers = u32::try_from(self.peers.len()).unwrap_or(u32::MAX);
         let window = FIRST_IN_FLIGHT / peers.saturating_add(1);
@@ -104,8 +104,8 @@ impl Download {
         self.tail.push(TailBatch::new(batch, peer_id, reply, None), false);
     }
 
-    /// Makes the next poll ask a peer that announced an unknown block for what follows the tip. Its earlier confirmation that
-    /// nothing follows is dropped, but only once for each tip.
+    /// Makes the next poll ask a peer that announced an unknown block for what follows the tip. Its earlier
+    /// confirmation that nothing follows is dropped, but only once for each tip.
     pub(super) fn on_announcement(&mut self, peer_id: PeerId) {
         self.prefetched.forget_end_by(peer_id);
         if let Some(peer) = self.peers.get_mut(&peer_id) {
@@ -148,8 +148,8 @@ impl Download {
         self.presync = presync;
     }
 
-    /// Asks a peer for what follows the tip's parent: a peer that has the tip answers at least with the tip. (If asked for
-    /// what follows the tip, it would answer with nothing, like a peer that is behind.)
+    /// Asks a peer for what follows the tip's parent: a peer that has the tip answers at least with the tip. (If asked
+    /// for what follows the tip, it would answer with nothing, like a peer that is behind.)
     pub(super) fn check_tip(
         &mut self,
         now: Duration,
@@ -241,14 +241,14 @@ impl Download {
         self.tail.is_idle() && self.can_request_ranges(now, self.connected.height)
     }
 
-    /// Returns whether the tail has reached the end of a gap between hints. Headers of a presync do not count, since they are
-    /// not stored.
+    /// Returns whether the tail has reached the end of a gap between hints. Headers of a presync do not count, since
+    /// they are not stored.
     fn is_near_hint(&self, now: Duration) -> bool {
         let reached = self.connected.height.saturating_add(self.tail.count());
         !self.presync && self.ranges.ends_gap(reached) && self.can_request_ranges(now, reached)
     }
 
-    /// Returns whether some peer can be asked for ranges above a height, or has already been asked for the next one.
+    /// Returns whether ranges above a height can be requested, or the next range is awaited in time or partly received.
     fn can_request_ranges(&self, now: Duration, connected: u32) -> bool {
         if !self.hints.on || !self.ranges.remain_above(connected) || self.ranges.is_gap(connected) {
             return false;
@@ -274,11 +274,11 @@ impl Download {
         if self.ranges.has_backlog(self.connected.height) {
             return;
         }
-        // Each prefetch request has to wait for the previous answer, so it comes first. Ranges use the remaining bandwidth.
+        // Each prefetch request has to wait for the previous answer, so it comes first. Ranges use the bandwidth left.
         self.request_prefetch(now);
         let patience = self.patience();
         let mut peer_ids: Vec<PeerId> = self.peers.keys().copied().collect();
-        // Idle peers, then the peers that have kept us waiting least, are first in line for ranges that other peers owe.
+        // Idle peers, then those that have kept us waiting least, are first in line for ranges that other peers owe.
         peer_ids.sort_by_key(|peer_id| Reverse(self.peers[peer_id].waiting_since().unwrap_or(now)));
         // Each peer gets one range per round, so that all peers share the next ranges.
         loop {
@@ -367,8 +367,8 @@ impl Download {
         }
     }
 
-    /// Returns how many ranges may be requested or wait to be connected: as many as the fastest store connects during one
-    /// answer time, and some more, since ranges do not arrive in order. A prefetched answer takes the place of a range.
+    /// Returns how many ranges may be requested or wait to be connected: as many as the fastest store connects during
+    /// one answer time, and some more, since ranges arrive out of order. A prefetched answer takes a range's place.
     fn window(&self) -> usize {
         let awaited = self.typical_answer_time.map_or(u128::MAX, |usual| usual.as_millis());
         let more = usize::try_from(awaited).unwrap_or(usize::MAX).saturating_mul(RANGES_PER_MS);

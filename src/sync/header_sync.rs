@@ -21,7 +21,8 @@ pub struct HeaderSync {
     pub(super) tip: ChainTip,
     pub(super) peers: BTreeMap<PeerId, PeerRecord>,
     pub(super) batches: BTreeMap<BatchId, BatchState>,
-    /// The epoch of the batches that are connected from now on. Each refusal and each restart of the download begins a new one.
+    /// The epoch of the batches that are connected from now on. Each refusal and each restart of the download begins a
+    /// new one.
     pub(super) epoch: u64,
     pub(super) supply: PeerSupply,
     /// Whether a peer was ever connected.
@@ -64,8 +65,8 @@ impl HeaderSync {
         }
     }
 
-    /// Takes an event. [`HeaderSync::take_commands`], or the next [`HeaderSync::poll`], returns the commands that follow from
-    /// it.
+    /// Takes an event. [`HeaderSync::take_commands`], or the next [`HeaderSync::poll`], returns the commands that
+    /// follow from it.
     pub fn handle(&mut self, now: Moment, input: Input, chain: &dyn StoredChain) {
         match input {
             Input::PeerConnected { peer, announced, round_trip } => {
@@ -136,7 +137,7 @@ impl HeaderSync {
         commands
     }
 
-    /// Gives a command to connect each linked batch that follows what is connected.
+    /// Gives a command to connect each linked batch that need not wait for an earlier one.
     pub fn connect_linked(&mut self) {
         for id in self.download.connectable() {
             let Some(batch) = self.batches.get_mut(&id) else { continue };
@@ -194,8 +195,9 @@ impl HeaderSync {
         self.batches.values().any(|batch| batch.stage != Stage::Linked)
     }
 
-    /// Returns when [`HeaderSync::poll`] may give a new request without any input. The timeout, the next round of requests
-    /// and a header that becomes valid have no deadline here: the caller polls twice a second.
+    /// Returns when [`HeaderSync::poll`] may give a new command without any input. The timeout, the next round of
+    /// requests, a report of slow blocks and a header that becomes valid have no deadline here: the caller polls twice
+    /// a second.
     pub fn deadline(&self, now: Duration) -> Option<Duration> {
         self.download.deadline(now)
     }
@@ -215,7 +217,8 @@ impl HeaderSync {
         self.completion.caught_up
     }
 
-    /// Returns whether the stored chain agrees with the hints, as far as it was compared.
+    /// Returns whether the shipped hints still count: the stored chain agrees with them, as far as it was compared, and
+    /// they were not given up because no peer follows them.
     pub fn hints_hold(&self) -> bool {
         self.hints.hold
     }
@@ -225,7 +228,7 @@ impl HeaderSync {
         self.presync_height
     }
 
-    /// Returns the header that the chain would go on with if it were not too new for our clock.
+    /// Returns the header above the tip that was refused only because it is too new for our clock.
     pub fn too_new(&self) -> Option<TooNew> {
         self.too_new
     }
@@ -245,8 +248,8 @@ impl HeaderSync {
         self.download.unanswered(now)
     }
 
-    /// Returns the height that the chain probably has: the median of the heights that peers announce, or else the last hint's
-    /// height, but at least the tip's height and at most the height to stop at.
+    /// Returns the height that the chain probably has: the median of the heights that peers announce, or else the last
+    /// hint's height, but at least the tip's height and at most the height to stop at.
     pub fn estimated_height(&self) -> u32 {
         let announced = self.download.announced_heights().map(|(_, height)| height).collect();
         let hinted = self.settings.hints.points().last().filter(|_| self.hints.hold);

@@ -7,7 +7,7 @@ use crate::chain::Hints;
 /// What the comparison of the stored chain with the hints has shown.
 #[derive(Debug)]
 pub(super) struct HintCheck {
-    /// Whether the stored chain has every hint that it was compared with.
+    /// Whether the stored chain has every hint that it was compared with, and the shipped hints were not given up.
     pub(super) hold: bool,
     /// Height of the last hint that was compared.
     checked: Option<u32>,

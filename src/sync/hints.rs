@@ -30,8 +30,9 @@ impl Download {
     /// Restarts the download from `connected` with these hints. Headers that were received and are not connected
     /// are forgotten.
     ///
-    /// `prover` is the peer whose chain the hints are from. Other peers are not disconnected for leaving these hints, but
-    /// the prover is disconnected if no peer delivers its chain after all. Without a prover, the hints are the shipped ones.
+    /// `prover` is the peer from whose chain the hints come; shipped hints may follow them. Other peers are not
+    /// disconnected for leaving these hints, but the prover is disconnected if no peer delivers its chain after all.
+    /// Without a prover, all hints are shipped ones.
     pub(super) fn restart_with_hints(
         &mut self,
         hints: Hints,
@@ -83,7 +84,7 @@ impl Download {
         }
     }
 
-    /// Gives up the shipped hints, which are wrong. Hints from a presync are kept.
+    /// Gives up the shipped hints, one of which the stored chain contradicts. Hints from a presync are kept.
     pub(super) fn drop_shipped_hints(&mut self) {
         if !self.hints.proven {
             self.give_up_hints();

@@ -68,8 +68,9 @@ pub struct Linked {
     pub fault: Option<BatchFault>,
     /// Height of the batch's parent, if the parent is stored, in the chain or beside it, and the height is needed.
     pub parent_height: Option<u32>,
-    /// Set if the stored chain has the hint and the batch leaves that chain at or below the hint. Both values are for the
-    /// height of the batch's last header that is not above the hint: the stored header, and the hash of the batch's header.
+    /// Set if the stored chain has the hint of [`SyncCommand::Link`](super::SyncCommand::Link), and the batch leaves
+    /// that chain at or below the hint. Both values are for the height of the batch's last header that is not above the
+    /// hint: the stored header, and the hash of the batch's header.
     pub hint_mismatch: Option<(ChainPoint, BlockHash)>,
 }
 
@@ -95,7 +96,8 @@ pub enum Input {
         peer: PeerId,
         /// The ends and the length of the message.
         reply: Reply,
-        /// The number under which the caller keeps the headers until [`SyncCommand::Forget`](super::SyncCommand::Forget).
+        /// The number under which the caller keeps the headers, until they are connected or a
+        /// [`SyncCommand::Forget`](super::SyncCommand::Forget) names it.
         batch: BatchId,
     },
     /// A peer announced a block with `inv`.
@@ -136,9 +138,11 @@ pub enum Input {
         /// The end of what is stored now: the tip, or the end of the candidate.
         end: ChainPoint,
     },
-    /// A batch was returned unchecked, because its epoch is over: a batch was refused, or a branch proven or discarded.
+    /// A batch was returned unconnected, because its epoch is over: a batch was refused, a branch proven, or the
+    /// candidate discarded.
     Returned(BatchId),
-    /// The parent of a batch is not known, since its sender's earlier headers were not kept. The sender is not to blame.
+    /// The parent of a batch is not known, since its sender's earlier headers were not kept. The sender is not to
+    /// blame.
     Orphan {
         /// The batch.
         batch: BatchId,
@@ -152,6 +156,7 @@ pub enum Input {
         /// The peer that showed it.
         prover: PeerId,
     },
-    /// The candidate was discarded, because no peer delivers it or the chain has more work by now. Carries the stored tip.
+    /// The candidate was discarded, because no peer delivers it or the chain has more work by now. Carries the stored
+    /// tip.
     CandidateDiscarded(ChainTip),
 }

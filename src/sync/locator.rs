@@ -10,12 +10,12 @@ const MAX_HASHES: usize = 101;
 /// Returns the heights of a locator for a chain with this tip: newest first, the ten heights below the tip one by one,
 /// then with gaps that double, and genesis at the end.
 ///
-/// Source: Bitcoin Core `LocatorEntries`. A peer takes the first hash that it knows, so the newest hash must come first.
-/// Otherwise every answer would start far below the tip.
+/// Source: Bitcoin Core `LocatorEntries`. A peer takes the first hash that it knows, so the newest hash must come
+/// first. Otherwise every answer would start far below the tip.
 ///
-/// The locator starts with the tip's parent, as Bitcoin Core's does (`net_processing.cpp`, "start at the block preceding
-/// the currently best known header"), so that a peer that has the tip answers at least with the tip. Some nodes (bcoin,
-/// mako) send nothing at all when nothing follows a locator.
+/// The locator starts with the tip's parent, as Bitcoin Core's does (`net_processing.cpp`, "start at the block
+/// preceding the currently best known header"), so that a peer that has the tip answers at least with the tip. Some
+/// nodes (bcoin, mako) send nothing at all when nothing follows a locator.
 pub(super) fn locator_heights(tip: u32) -> Vec<u32> {
     let mut heights = Vec::new();
     let (mut height, mut step) = (tip.saturating_sub(1), 1);
@@ -30,10 +30,12 @@ pub(super) fn locator_heights(tip: u32) -> Vec<u32> {
     heights
 }
 
-/// Returns the heights of a locator that finds where a peer's branch leaves our chain, if both have the header at `common`. The
-/// newest height, below the tip, comes first. The gaps become smaller towards `common`, which is the last height.
+/// Returns the heights of a locator that finds where a peer's branch leaves our chain, if both have the header at
+/// `common`. The newest height, below the tip, comes first, and `common` comes last. The gaps become smaller towards
+/// `common`, except for the last one, which a full answer fills.
 ///
-/// The peer's answer begins after `common`, or below the fork by at most a twelfth of the distance from `common` to the fork.
+/// The peer's answer begins after `common`, or below the fork by at most a twelfth of the distance from `common` to the
+/// fork.
 pub(super) fn spread_above(common: u32, tip: u32) -> Vec<u32> {
     let mut heights = vec![common];
     let mut distance = FULL_ANSWER;
@@ -45,8 +47,9 @@ pub(super) fn spread_above(common: u32, tip: u32) -> Vec<u32> {
     heights
 }
 
-/// Returns the locator of the stored chain, whose tip is at the height `tip`. With the hash `common` of a header that a peer's
-/// chain is known to have, the locator finds where that chain leaves ours. Headers that cannot be read are left out.
+/// Returns the locator of the stored chain, whose tip is at the height `tip`. With the hash `common` of a header that a
+/// peer's chain is known to have, the locator finds where that chain leaves ours. Headers that cannot be read are left
+/// out.
 pub(super) fn locator(
     chain: &dyn StoredChain,
     tip: u32,

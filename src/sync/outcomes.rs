@@ -51,9 +51,9 @@ impl HeaderSync {
         self.report_new_tip(&extended);
     }
 
-    /// Disconnects the sender of a batch with a header that was refused because of a rule about its ancestors. A sender
-    /// whose header is only too far ahead of our clock stays connected. The connect thread returns the batches queued behind
-    /// the refused one, and they are connected in the new epoch.
+    /// Disconnects the sender of a batch with a header that breaks a rule. A sender whose header is only too far ahead
+    /// of our clock stays connected. The connect thread returns the batches queued behind the refused one, and they are
+    /// connected in the new epoch.
     pub(super) fn on_refused(
         &mut self,
         now: Moment,
@@ -96,8 +96,9 @@ impl HeaderSync {
         }
     }
 
-    /// Restarts the download to store a branch that has shown its work. The hashes that the presync has kept are the hints. A
-    /// branch that leaves the chain below its tip is a candidate, stored beside the chain until it has more work.
+    /// Restarts the download to store a branch that has shown its work. The hashes that the presync has kept are the
+    /// hints. A branch that leaves the chain below its tip is a candidate, stored beside the chain until it has more
+    /// work.
     pub(super) fn on_proven(&mut self, proven: Proven, prover: PeerId) {
         let Proven { fork, points } = proven;
         let height = points.last().map_or(fork.height, |point| point.height);
@@ -113,7 +114,7 @@ impl HeaderSync {
         self.restart_with_hints(Vec::new(), end, None);
     }
 
-    /// Restarts the download from `end` with these hints, and forgets all batches.
+    /// Restarts the download from `end` with these hints and the shipped ones above them, and forgets all batches.
     fn restart_with_hints(
         &mut self,
         mut points: Vec<ChainPoint>,
@@ -145,7 +146,7 @@ impl HeaderSync {
         }
     }
 
-    /// Records and reports what a batch did to the chain, and returns the verified work that it has brought.
+    /// Records and reports what a batch did to the chain, and returns what the batch has shown.
     pub(super) fn record_outcome(
         &mut self,
         now: Moment,
@@ -236,8 +237,8 @@ impl HeaderSync {
         self.report(SyncEvent::Reorganization { old: old_point, new, depth });
     }
 
-    /// Reports that peers have different chains. If the sync has caught up, or if all new headers came from one peer,
-    /// nothing is reported, since the network itself may have changed to another branch.
+    /// Reports that peers have different chains. If the sync has caught up, or if headers were added and at most one
+    /// connected peer has sent any, nothing is reported, since the network itself may have changed to another branch.
     fn report_disagreement(&mut self, other: ChainTip) {
         let senders = self.peers.values().filter(|peer| peer.sent_headers).count();
         let by_one = senders < 2 && self.stats.headers_added > 0;

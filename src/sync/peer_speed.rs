@@ -4,7 +4,7 @@ use super::FULL_ANSWER;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Most headers that one peer is asked for at once: 16 full answers, which are 2.6 MB.
+/// The largest window: 16 full answers, which are 2.6 MB.
 const MAX_IN_FLIGHT: u32 = 16 * FULL_ANSWER;
 
 /// The smallest window: two full answers, so that the peer prepares one while the other is on its way.
@@ -19,11 +19,12 @@ const FIRST_ANSWER_FLOOR: Duration = Duration::from_secs(1);
 const ANSWER_FACTOR: u32 = 4;
 const ANSWER_FLOOR: Duration = Duration::from_millis(250);
 
-/// The line's rate is the highest of the rates of this many last answers. Older answers may be from when the line was faster.
+/// The line's rate is the highest rate among this many latest answers. Older answers may be from when the line was
+/// faster.
 const RATES: usize = 16;
 
-/// The window is this many times the line's bandwidth-delay product, plus a full answer. A larger window than the product
-/// shows when the line has become faster.
+/// The window is this many times the line's bandwidth-delay product, plus a full answer. Only a window larger than the
+/// product can show that the line has become faster.
 const WINDOW_GAIN: f64 = 1.25;
 
 /// The shortest delay that counts, in seconds: clocks cannot tell shorter ones apart.
@@ -40,16 +41,16 @@ pub(super) struct PeerSpeed {
     pub(super) answer_time: Option<Duration>,
     /// How long its fastest answer took.
     fastest_answer: Option<Duration>,
-    /// How many headers it has sent.
+    /// How many headers its answers have brought.
     pub(super) delivered: u64,
     /// Headers per second, for each of the last answers.
     rates: VecDeque<f64>,
-    /// How many headers it may be asked for at once.
+    /// While it owes fewer headers than this, it may be asked for another range.
     pub(super) window: u32,
 }
 
 impl PeerSpeed {
-    /// Returns the speed of a peer that has not answered yet; `window` is how many headers it may be asked for at first.
+    /// Returns the speed of a peer that has not answered yet; `window` is its window until the first answer.
     pub(super) fn new(round_trip: Duration, window: u32) -> Self {
         Self {
             round_trip,
@@ -65,9 +66,9 @@ impl PeerSpeed {
     /// Records an answer of `count` headers to a request that was sent at `asked_at`, when the peer had delivered
     /// `delivered_before` headers.
     ///
-    /// The window follows from the headers that the line carries in the peer's shortest answer time. A smaller window would
-    /// leave the line idle, and a larger one would make answers queue up at the peer. As in BBR for TCP, the rate is the number
-    /// of headers that arrived since the request was sent, divided by the time since then.
+    /// The window follows from the headers that the line carries in the peer's shortest answer time. A smaller window
+    /// would leave the line idle, and a larger one would make answers queue up at the peer. As in BBR for TCP, the rate
+    /// is the number of headers that arrived since the request was sent, divided by the time since then.
     pub(super) fn record_answer(
         &mut self,
         now: Duration,
@@ -98,8 +99,8 @@ impl PeerSpeed {
         self.fastest_answer.unwrap_or(Duration::MAX)
     }
 
-    /// Returns how long its next answer will probably take: its usual answer time, or the handshake's round trip if it has
-    /// not answered yet.
+    /// Returns how long its next answer will probably take: its usual answer time, or the handshake's round trip if it
+    /// has not answered yet.
     pub(super) fn expected_answer_time(&self) -> Duration {
         self.answer_time.unwrap_or(self.round_trip)
     }
@@ -113,8 +114,8 @@ impl PeerSpeed {
         own.min(limit)
     }
 
-    /// Returns how long the peer may stay silent before we stop expecting an answer: `limit`, or longer if its answers usually
-    /// take long.
+    /// Returns how long the peer may stay silent before we stop expecting an answer: `limit`, or longer if its answers
+    /// usually take long.
     pub(super) fn silence_limit(&self, limit: Duration) -> Duration {
         limit.max(self.answer_time.unwrap_or_default() * ANSWER_FACTOR)
     }

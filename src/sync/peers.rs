@@ -7,7 +7,7 @@ use crate::primitives::BlockHash;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Most requests, of any size, that wait at one peer.
+/// A peer at which this many requests wait, of any size, is asked for no further range and no prefetch.
 const MAX_REQUESTS: usize = 32;
 
 /// What a request asks for.
@@ -32,8 +32,8 @@ pub(super) enum TipState {
     Unknown,
     /// The peer has answered that nothing follows our tip.
     Confirmed,
-    /// The peer is asked again, since it has announced a block after it had confirmed our tip, and not the first one since
-    /// our tip moved. Its confirmation still counts, since an announcement costs nothing.
+    /// The peer is asked again, since it has announced a block after it had confirmed our tip, and this was not its
+    /// first announcement since our tip moved. Its confirmation still counts, since an announcement costs nothing.
     Rechecking,
 }
 
@@ -42,7 +42,7 @@ pub(super) enum TipState {
 pub(super) enum NextRequest {
     /// The stored tip.
     FromTip,
-    /// The peer's last answer, all of which was known: the peer's chain leaves ours above its end.
+    /// The peer's last answer, all of which was known: the peer's chain leaves ours above that answer's end.
     AboveKnown,
     /// The peer's last answer, which is a branch beside our chain.
     AfterSideBranch,
@@ -58,7 +58,8 @@ pub(super) struct Request {
     pub(super) wanted: u32,
     /// How many headers the peer had delivered when the request was sent.
     pub(super) delivered_before: u64,
-    /// The end of the connected chain when the request was sent: headers that are known now may not have been known then.
+    /// The end of the connected chain when the request was sent: headers that are known now may not have been known
+    /// then.
     pub(super) tip: BlockHash,
 }
 
@@ -76,26 +77,28 @@ pub(super) struct Peer {
     /// Whether it is not asked for the tail, because a peer whose chain follows the hints may still connect.
     pub(super) excluded_from_tail: bool,
     pub(super) tip_state: TipState,
-    /// Whether an announcement has already caused a recheck of its tip since our tip moved.
-    rechecked: bool,
+    /// Whether it has announced an unknown block since our tip moved.
+    has_announced: bool,
     /// The header after which it is asked for more of the tail, connected or not; `None` to ask with the tip's locator.
     pub(super) cursor: Option<BlockHash>,
-    /// Whether it is asked for more only once what it has sent is connected: it may have nothing more, or send known headers.
+    /// Whether it is asked for more only once what it has sent is connected: it may have nothing more, or send known
+    /// headers.
     pub(super) waits_for_connect: bool,
     pub(super) next_request: NextRequest,
-    /// When it was first asked for the tail since [`Peer::forget_end`].
+    /// When it was first asked for the tail since [`Peer::forget_end`] or [`Peer::start_over`].
     pub(super) first_tail_request: Option<Duration>,
     /// The most work that it has shown.
     pub(super) verified: VerifiedWork,
     /// How many full answers in a row brought no progress.
     pub(super) fruitless_answers: u32,
-    /// Whether it lost the lead of the tail because it did not answer in time, and has not answered since.
+    /// Whether it lost the lead of the tail because it was late or brought no progress for too long, and has not
+    /// answered since.
     pub(super) lost_lead: bool,
 }
 
 impl Peer {
-    /// Returns a peer that has not been asked for anything yet. Unless it announced height 0, it counts as having no headers
-    /// above the height that it announced, until a message of it shows otherwise.
+    /// Returns a peer that has not been asked for anything yet. Unless it announced height 0, it counts as having no
+    /// headers above the height that it announced, until a message of it shows otherwise.
     pub(super) fn new(announced: u32, speed: PeerSpeed) -> Self {
         Self {
             requests: VecDeque::new(),
@@ -105,7 +108,7 @@ impl Peer {
             left_hints: false,
             excluded_from_tail: false,
             tip_state: TipState::Unknown,
-            rechecked: false,
+            has_announced: false,
             cursor: None,
             waits_for_connect: false,
             next_request: NextRequest::FromTip,
@@ -168,7 +171,8 @@ impl Peer {
         self.cursor = None;
     }
 
-    /// Allows another request for what follows the tip, and forgets what its answers have shown of the end of its chain.
+    /// Allows another request for what follows the tip, and forgets what its answers have shown of the end of its
+    /// chain.
     pub(super) fn forget_end(&mut self) {
         self.cursor = None;
         self.ends_at = None;
@@ -176,14 +180,14 @@ impl Peer {
         self.first_tail_request = None;
     }
 
-    /// Records that it announced an unknown block. If it had confirmed our tip, it is asked again; if not, it is asked
-    /// anyway.
+    /// Records that it announced an unknown block, or that its header that was too new may be valid by now. If it had
+    /// confirmed our tip, it is asked again; if not, it is asked anyway.
     ///
     /// # Security
-    /// From the second announcement on, its confirmation still counts until the tip moves. Announcing costs nothing, and
-    /// peers that go on announcing blocks that they do not have could keep a sync from ever ending.
+    /// From the second announcement on, its confirmation still counts until the tip moves. Announcing costs nothing,
+    /// and peers that go on announcing blocks that they do not have could keep a sync from ever ending.
     pub(super) fn on_announcement(&mut self) {
-        let first = !std::mem::replace(&mut self.rechecked, true);
+        let first = !std::mem::replace(&mut self.has_announced, true);
         if first {
             self.ends_at = None;
         }
@@ -194,12 +198,12 @@ impl Peer {
         }
     }
 
-    /// Returns whether its silence means that nothing follows the tip: its answer to a request for the tail or for a tip
-    /// check is late, and the height that it announced is 0, or is below `height`, which our chain has reached.
+    /// Returns whether its silence means that nothing follows the tip: its answer to a request for the tail or for a
+    /// tip check is late, and the height that it announced is 0, or is below `height`, which our chain has reached.
     ///
-    /// bcoin and mako send nothing at all when nothing follows a locator. For a chain shorter than ours, the first known
-    /// hash of our locator may be their tip, and a locator from genesis cannot start below genesis. A peer that announced
-    /// exactly our height can answer with the tip itself, so its silence is not excused.
+    /// bcoin and mako send nothing at all when nothing follows a locator. For a chain shorter than ours, the first
+    /// known hash of our locator may be their tip, and a locator from genesis cannot start below genesis. A peer that
+    /// announced exactly our height can answer with the tip itself, so its silence is not excused.
     pub(super) fn is_silent_at_end(&self, now: Duration, height: u32, limit: Duration) -> bool {
         let asks = |request: &Request| matches!(request.purpose, Purpose::Tail | Purpose::TipCheck);
         let asked = self.requests.front().is_some_and(asks);
@@ -208,7 +212,7 @@ impl Peer {
 
     /// Records that the tip has moved: the peer's next announcement causes a full recheck again.
     pub(super) fn on_new_tip(&mut self) {
-        self.rechecked = false;
+        self.has_announced = false;
     }
 
     /// Returns whether its window has room for another range.
@@ -282,8 +286,8 @@ impl Peer {
         (owes, self.fruitless_answers, self.speed.answer_time.unwrap_or(Duration::MAX))
     }
 
-    /// Returns when the peer could begin to work on its oldest open request: when we sent that, or when the peer answered
-    /// the request before, whichever is later.
+    /// Returns when the peer could begin to work on its oldest open request: when we sent that, or when the peer
+    /// answered the request before, whichever is later.
     pub(super) fn waiting_since(&self) -> Option<Duration> {
         self.requests.front().map(|request| request.asked_at.max(self.speed.answered_at))
     }
@@ -304,12 +308,12 @@ impl Peer {
         self.speed.answer_time.max(waited)
     }
 
-    /// Finds and removes the request that an answer with this first parent belongs to; `None` for the parent stands for an
-    /// empty answer.
+    /// Finds and removes the request that an answer with this first parent belongs to; `None` for the parent stands for
+    /// an empty answer.
     ///
-    /// Peers answer in order, so an answer belongs to the first request, unless its locator lacks the parent. Then the
-    /// message answers a later request, and the requests before that are given up; or it is an announcement and answers
-    /// none. A peer that knows no hash of a locator answers from genesis on.
+    /// Peers answer in order, so an answer belongs to the first request, unless that request's locator lacks the
+    /// parent. Then the message answers a later request, and the requests before that one are given up; or the message
+    /// is an announcement and answers none. A peer that knows no hash of a locator answers from genesis on.
     pub(super) fn take_request(
         &mut self,
         parent: Option<BlockHash>,

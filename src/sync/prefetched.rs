@@ -1,4 +1,4 @@
-//! The headers beyond the last hint that were received before the ranges have reached that hint.
+//! The headers beyond the last hint that were received before the ranges reached that hint.
 
 use super::BatchId;
 use super::window::{LinkedPart, Range};
@@ -13,7 +13,7 @@ pub(super) struct Prefetched {
     pub(super) range: Option<Range>,
     /// The peer that sent the newest part.
     pub(super) leader: Option<PeerId>,
-    /// The peer that answered that nothing follows the newest part.
+    /// The peer whose answer showed that it has nothing after the newest part: a short newest part, or an empty answer.
     pub(super) end_shown_by: Option<PeerId>,
 }
 
@@ -41,7 +41,7 @@ impl Prefetched {
         range.map(|range| range.asked_at)
     }
 
-    /// Returns where the part of this batch begins, if there is such a part.
+    /// Returns the header before the first header of this batch's part, if there is such a part.
     pub(super) fn begin_of(&self, id: BatchId) -> Option<ChainPoint> {
         let range = self.range.as_ref()?;
         let known = range.parts.iter().any(|part| part.batch == id);

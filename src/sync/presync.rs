@@ -2,9 +2,9 @@
 //!
 //! Bitcoin Core's presync (`src/headerssync.h`) is the model: the peer's whole branch is downloaded once to see
 //! that its work is enough, and a second time to be stored. The first download keeps only the hash of every 2016th
-//! header. These hashes serve as hints: the second download requests the ranges between them from all peers at once, and
-//! takes nothing that does not lead from one to the next. A branch that shows its work within a few messages is stored as it
-//! is, and needs no second download.
+//! header. These hashes serve as hints: the second download requests the ranges between them from all peers at once,
+//! and takes nothing that does not lead from one to the next. A branch that shows its work within a few messages is
+//! stored as it is, and needs no second download.
 
 use super::FULL_ANSWER;
 use crate::chain::{Branch, ChainPoint, LinkedBatch, Rejection};
@@ -49,8 +49,8 @@ pub struct Proven {
 }
 
 impl Presync {
-    /// Returns the presync of a branch that leaves the stored chain at `fork`. `shared` are the hashes of the branch's known
-    /// headers, and `state` is the branch up to the last known header.
+    /// Returns the presync of a branch that leaves the stored chain at `fork`. `shared` are the hashes of the branch's
+    /// known headers above `fork`, and `state` is the branch up to the last known header.
     pub fn new(fork: ChainPoint, shared: &[BlockHash], state: Branch) -> Self {
         let mut presync =
             Self { fork, branch: state, points: Vec::new(), kept: Some(LinkedBatch::default()) };
@@ -101,8 +101,9 @@ impl Presync {
     pub fn proven(self, tip: BlockHash) -> Proven {
         let end = ChainPoint { height: self.branch.height(), hash: self.branch.hash() };
         let mut points = self.points;
-        // Other peers' answers need not end where this one's did, so the end is a hint only if it has to be: if there is no
-        // other hint, or if the branch leaves the chain below its tip and has more work only with all its headers.
+        // Other peers' answers need not end where this one's did, so the end is a hint only if it has to be: if there
+        // is no other hint, or if the branch leaves the chain below its tip and has more work only with all its
+        // headers.
         let beside = self.fork.hash != tip;
         if points.is_empty() || (beside && points.last() != Some(&end)) {
             points.push(end);
@@ -125,7 +126,8 @@ impl Presyncs {
         self.by_peer.remove(&peer).filter(|presync| presync.end().hash() == prev)
     }
 
-    /// Keeps a presync until its peer sends more. If there are too many, the one with the least work among the others is dropped.
+    /// Keeps a presync until its peer sends more. If there are too many, the one with the least work among the others
+    /// is dropped.
     pub fn keep(&mut self, peer: PeerId, presync: Presync) {
         self.evicted.remove(&peer);
         if self.by_peer.len() >= MAX_PRESYNCS && !self.by_peer.contains_key(&peer) {

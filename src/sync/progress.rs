@@ -1,7 +1,7 @@
-//! Progress: new verified work, and nothing else.
+//! Progress: new verified work, or more stored headers of the candidate, whose work is verified already.
 //!
-//! Timeouts, the lead of the tail, "caught up" and retries depend on progress. Mere arrival of headers is no progress: peers
-//! can send the same headers, or branches that lead nowhere, for ever.
+//! Timeouts, the lead of the tail, "caught up" and retries depend on progress. Mere arrival of headers is no progress:
+//! peers can send the same headers, or branches that lead nowhere, for ever.
 
 use crate::chain::ConnectOutcome;
 use crate::primitives::Work;
@@ -21,7 +21,7 @@ pub(super) enum Gain {
     None,
     /// The stored chain has more work than before.
     Chain,
-    /// A branch beside the stored chain was verified up to this work.
+    /// A branch that is not part of the stored chain was verified up to this work.
     Branch(Work),
     /// The candidate was stored up to this height.
     Candidate(u32),
@@ -63,7 +63,8 @@ impl Progress {
     }
 }
 
-/// The most work that was verified so far, from one peer or in a whole sync.
+/// The most work of a branch that was verified so far, and the greatest height of the candidate: by one peer's batches,
+/// or in a whole sync.
 #[derive(Clone, Debug, Default)]
 pub(super) struct VerifiedWork {
     branch: Option<Work>,
@@ -98,7 +99,7 @@ mod tests {
     use crate::primitives::Work;
 
     #[test]
-    fn only_more_work_than_before_is_progress() {
+    fn only_more_work_or_a_higher_candidate_than_before_is_progress() {
         let mut verified = VerifiedWork::default();
         let branch = |headers| Gain::Branch(Work::of_bits(0x1d00_ffff).times(headers));
         assert!(!verified.record(&Gain::None));

@@ -13,10 +13,10 @@ pub struct Settings {
     pub hints: Hints,
     /// The height to stop at, if any.
     pub stop_height: Option<u32>,
-    /// A chain with less work is not reported as synced.
+    /// A sync whose chain has less work does not report that it has caught up.
     pub min_chain_work: Work,
-    /// Whether the network's whole chain is wanted: `min_chain_work` is at least the network's own. Otherwise, an old
-    /// tip or a missing hint does not mean that the chain is incomplete.
+    /// Whether the network's whole chain is wanted: `min_chain_work` is at least the network's minimum chain work.
+    /// Otherwise, an old tip or a missing hint does not mean that the chain is incomplete.
     pub whole_chain: bool,
     /// Whether the network's blocks are mined at regular intervals, as on every network but regtest.
     pub regular_blocks: bool,
@@ -30,7 +30,7 @@ pub struct Settings {
     pub timeout: Option<Duration>,
 }
 
-/// The last header of a chain that was not stored.
+/// The last header of a chain that had too little work to be stored when it was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedTip {
     /// The height of the header.
@@ -46,6 +46,6 @@ pub struct SyncStats {
     pub headers_added: u64,
     /// How many reorganisations there were.
     pub reorgs: u32,
-    /// The tip with the most work among the chains that were not stored because they have too little work.
+    /// The tip with the most work among the chains that had too little work to be stored when they were checked.
     pub best_rejected: Option<RejectedTip>,
 }

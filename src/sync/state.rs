@@ -49,7 +49,8 @@ pub(super) struct CompletionState {
 pub(super) struct PeerRecord {
     /// Whether it has sent any header.
     pub(super) sent_headers: bool,
-    /// The last unknown block that it announced, until it has delivered the block or has answered without it.
+    /// The last unknown block that it announced with `inv`, until it has delivered new headers or has answered without
+    /// the block.
     pub(super) announced_block: Option<BlockHash>,
     /// When it last sent a header that was too new for our clock.
     pub(super) too_new_at: Option<Duration>,

@@ -12,11 +12,11 @@ use std::time::Duration;
 /// While this many batches wait to be connected (2.6 MB of headers), the leader is not asked for more.
 const MAX_QUEUED: usize = 16;
 
-/// A leader that takes longer than this for an answer loses the lead, if there is another peer.
+/// A leader that takes longer than this for an answer loses the lead, if another peer may have more.
 pub(super) const SOFT_DEADLINE: Duration = Duration::from_secs(5);
 
-/// A leader loses the lead to a peer that is expected to answer this many times faster, unless the leader's answers take
-/// less than [`LEAD_FLOOR`]: then the change would save too little.
+/// A leader loses the lead to a peer that is expected to answer this many times faster, unless the leader's answers
+/// take less than [`LEAD_FLOOR`]: then the change would save too little.
 const LEAD_FACTOR: u32 = 4;
 const LEAD_FLOOR: Duration = Duration::from_millis(150);
 /// [`LEAD_FLOOR`] during a presync, where the next leader has to begin with the first header again.
@@ -26,8 +26,8 @@ const LEAD_FLOOR_PRESYNC: Duration = Duration::from_secs(1);
 /// Otherwise answers without new work, each sent just before its deadline, could keep a sync from ending.
 const COMPARE_LIMIT: Duration = Duration::from_secs(6);
 
-/// Once this many peers, and at least half of all, report nothing more, each remaining peer gets only its usual answer time;
-/// before that it gets the soft deadline.
+/// Once this many peers, and at least half of all, report nothing more, each remaining peer gets only a few times its
+/// usual answer time; before that it gets the soft deadline.
 const ENOUGH_CONFIRMATIONS: usize = 2;
 
 /// A batch that was received and is not connected.
@@ -40,7 +40,7 @@ pub(super) struct TailBatch {
     parent: BlockHash,
     /// Hash of its last header.
     last: BlockHash,
-    /// Whether its sender was asked for what follows another peer's headers.
+    /// Whether it was prefetched, and follows another peer's prefetched headers.
     pub(super) follows_other: bool,
     linked: bool,
     /// The end of the connected chain when the batch was requested; `None` if it was unsolicited or prefetched.
@@ -64,7 +64,7 @@ impl TailBatch {
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     leader: Option<PeerId>,
-    /// The leader before the current one, until the current one has sent something.
+    /// The leader before the current one, until the current one has sent headers.
     previous_leader: Option<PeerId>,
     queue: VecDeque<TailBatch>,
     /// When there was last progress, or the leader last changed. [`COMPARE_LIMIT`] counts from then at the earliest.
@@ -76,7 +76,7 @@ impl Tail {
         self.leader.is_none() && self.queue.is_empty()
     }
 
-    /// Queues an answer. With `may_lead`, its sender becomes the leader if there is none.
+    /// Queues a batch. With `may_lead`, its sender becomes the leader if there is none.
     pub(super) fn push(&mut self, batch: TailBatch, may_lead: bool) {
         self.queue.push_back(batch);
         if self.leader == Some(batch.peer) {
@@ -161,7 +161,7 @@ impl Tail {
         dropped
     }
 
-    /// Removes a batch that is connected. Unless all of it was good, what its sender sent after it is dropped and returned.
+    /// Removes a connected batch. Unless it is `whole`, drops and returns the batches that its sender sent after it.
     pub(super) fn on_connected(&mut self, id: BatchId, whole: bool) -> Vec<BatchId> {
         let Some(at) = self.queue.iter().position(|batch| batch.id == id) else {
             return Vec::new();
@@ -184,8 +184,8 @@ impl Tail {
         }
     }
 
-    /// Removes the batches that follow a batch, and returns them with the peers that sent them, or were asked for what comes
-    /// next.
+    /// Removes the batches that follow a batch. Returns them, and the peers that sent one of them or whose cursor is
+    /// the last header of one of them or of the batch itself.
     pub(super) fn drop_followers(
         &mut self,
         id: BatchId,
@@ -212,7 +212,7 @@ impl Tail {
         self.queue.iter().map(|batch| batch.count).sum()
     }
 
-    /// Returns the height of a batch's parent, if that is the connected header, or if other batches lead from there to it.
+    /// Returns the height of a batch's parent, if the parent is `connected` or other batches lead from there to it.
     pub(super) fn begin_of(&self, id: BatchId, connected: ChainPoint) -> Option<u32> {
         let at = self.queue.iter().position(|batch| batch.id == id)?;
         let (mut parent, mut count) = (self.queue[at].parent, 0);
@@ -224,7 +224,7 @@ impl Tail {
         (parent == connected.hash).then_some(connected.height + count)
     }
 
-    /// Returns the height of the last header of a batch, by its hash, if [`Tail::begin_of`] knows where the batch begins.
+    /// Returns the height of a batch's last header, by its hash, if [`Tail::begin_of`] knows where the batch begins.
     pub(super) fn height_of_end(&self, last: BlockHash, connected: ChainPoint) -> Option<u32> {
         let mut ending = self.queue.iter().filter(|batch| batch.last == last);
         ending.find_map(|batch| Some(self.begin_of(batch.id, connected)? + batch.count))
@@ -281,13 +281,13 @@ impl Tail {
         self.queue.is_empty() || (!leader.waits_for_connect && self.queue.len() < MAX_QUEUED)
     }
 
-    /// Takes the lead from a leader that is gone, is at its end, or is too slow while there is another peer.
+    /// Takes the lead from a leader that is gone, at its end, or, while there are others, too slow or without progress.
     fn check_leader(&mut self, now: Duration, peers: &mut BTreeMap<PeerId, Peer>) {
         if self.leader.is_none_or(|leader| !peers.contains_key(&leader)) {
             if self.leader.is_some() {
                 self.compare_from = now;
             }
-            // The leader that replaced another peer has nothing, so the replaced peer leads again.
+            // The leader that replaced another peer is gone or has nothing, so the replaced peer leads again.
             let free = |id: &PeerId| peers.get(id).is_some_and(Peer::may_be_asked_for_tail);
             self.leader = self.previous_leader.take().filter(free);
         }
@@ -313,8 +313,8 @@ impl Tail {
         }
     }
 
-    /// Passes the lead to a peer that is expected to be much faster than the leader. If headers are `kept`, the new leader
-    /// goes on where the old one is. In a presync it cannot, since a peer's headers have to follow its own earlier headers.
+    /// Passes the lead to a peer that is expected to be much faster. If headers are `kept`, the new leader goes on
+    /// where the old one is. In a presync it cannot, since a peer's headers have to follow its own earlier headers.
     fn pass_lead(&mut self, now: Duration, peers: &mut BTreeMap<PeerId, Peer>, kept: bool) {
         let Some((leader, peer)) = self.leader.and_then(|id| Some((id, peers.get(&id)?))) else {
             return;
@@ -349,8 +349,8 @@ impl Tail {
         Some(since + floor.max(expected * LEAD_FACTOR))
     }
 
-    /// Returns whether nothing beyond the tip is to be expected: some peers have confirmed that, and every other peer was
-    /// asked and has used up its time to answer.
+    /// Returns whether nothing beyond the tip is to be expected: some peers have confirmed that, and every other peer
+    /// has lost the lead, or was asked and has used up its time to answer.
     pub(super) fn is_caught_up(&self, now: Duration, peers: &BTreeMap<PeerId, Peer>) -> bool {
         let confirmed = peers.values().filter(|peer| peer.has_confirmed()).count();
         if !self.is_idle() || confirmed == 0 {
@@ -362,7 +362,7 @@ impl Tail {
         };
         peers.values().filter(|peer| !peer.has_confirmed()).all(|peer| {
             let patience = if enough { peer.speed.patience(SOFT_DEADLINE) } else { SOFT_DEADLINE };
-            // The time counts from the oldest open request: a peer that owes any answer gets no second wait for this one.
+            // The time counts from the oldest open request: a peer that owes any answer gets no second wait.
             peer.lost_lead
                 || is_over(peer.waiting_since(), patience)
                 || is_over(self.without_progress_since(peer), COMPARE_LIMIT)

@@ -1,7 +1,8 @@
 //! Headers that are refused only because their time is too far ahead of our clock.
 //!
-//! Nobody is to blame for them. Bitcoin Core (`BLOCK_TIME_FUTURE`) does not punish their sender either, and takes them when
-//! they come again. Here a peer that sent one is not asked again for a minute, or less if the header becomes valid sooner.
+//! Nobody is to blame for them. Bitcoin Core (`BLOCK_TIME_FUTURE`) does not punish their sender either, and takes them
+//! when they come again. Here a peer that sent one is not asked again for a minute, or less if the header becomes valid
+//! sooner.
 
 use super::SyncEvent;
 use super::completion::REQUEST_INTERVAL;
@@ -14,8 +15,8 @@ use std::time::Duration;
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 impl HeaderSync {
-    /// Stops asking a peer whose next header is too new. Remembers the header, if it is above the tip and becomes valid before
-    /// the one that is remembered.
+    /// Stops asking a peer whose next header is too new. Remembers the header, if it is above the tip and becomes valid
+    /// before the one that is remembered.
     pub(super) fn on_too_new(&mut self, now: Moment, peer: PeerId, rejection: &Rejection) {
         self.download.stop_asking(peer);
         let Some(header) = TooNew::of(rejection) else { return };
@@ -50,7 +51,8 @@ impl HeaderSync {
         }
     }
 
-    /// Forgets the header, which has become valid or whose height the chain has reached, and has its senders asked again.
+    /// Forgets the header, which has become valid or whose height the chain has reached. Makes the next poll ask again
+    /// each peer that sent a header that was too new.
     pub(super) fn forget_too_new(&mut self) {
         self.too_new = None;
         for (peer, record) in &mut self.peers {
@@ -60,11 +62,12 @@ impl HeaderSync {
         }
     }
 
-    /// Returns whether the sync cannot go on because of our clock: at least half of the peers that have reported the end of
-    /// their chain have a next header that is too new.
+    /// Returns whether the sync cannot go on because of our clock: at least half of the peers that have reported the
+    /// end of their chain have a next header that is too new.
     ///
     /// # Security
-    /// Where blocks cost little, a single peer can make up a header with any time. So a minority of the peers does not decide.
+    /// Where blocks cost little, a single peer can make up a header with any time. So a minority of the peers does not
+    /// decide.
     pub(super) fn is_stopped_by_clock(&self) -> bool {
         let senders = self.peers.values().filter(|peer| peer.too_new_at.is_some()).count();
         self.too_new.is_some() && senders * 2 >= self.download.confirmations()

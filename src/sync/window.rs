@@ -23,15 +23,15 @@ pub(super) const RANGES_PER_MS: usize = 1;
 /// headers in memory would not make it faster (measured).
 pub(super) const BACKLOG: usize = 4;
 
-/// Longest range, in headers: two periods. Where the next hint is further away, headers are downloaded as the tail is: the
-/// chain has to show its work, and the tail's window bounds the memory.
+/// Longest range, in headers: two periods. Where the next hint is further away, headers are downloaded as the tail is:
+/// the chain has to show its work, and the limit of the tail's queue bounds the memory.
 const MAX_RANGE: u32 = 2 * 2016;
 
 /// Most peers that are asked for one range at the same time.
 const MAX_OWNERS: usize = 3;
 
-/// Once the last owner of a range has not answered for this long, another peer is asked even beyond [`MAX_OWNERS`], since
-/// all owners may be silent.
+/// Once the last owner of a range has not answered for this long, another peer is asked even beyond [`MAX_OWNERS`],
+/// since all owners may be silent.
 pub(super) const SILENCE: Duration = Duration::from_secs(5);
 
 /// The result of linking a part.
@@ -54,12 +54,12 @@ pub(super) struct Part {
     pub(super) linked: bool,
 }
 
-/// The headers after one hint, up to the next.
+/// The headers after one hint, up to the next; or, for the prefetch, all headers after the last hint.
 #[derive(Clone, Debug)]
 pub(super) struct Range {
-    /// The hint (or genesis) that the range starts after.
+    /// The hint (or genesis, or a connected header in a gap between hints) that the range starts after.
     pub(super) start: ChainPoint,
-    /// The hint that the range ends with.
+    /// The hint that the range ends with; at height `u32::MAX` for the prefetch, which has no end.
     pub(super) end: ChainPoint,
     /// The last header that was received, or was stored before.
     pub(super) cursor: ChainPoint,
@@ -89,8 +89,8 @@ impl Range {
         self.cursor == self.end
     }
 
-    /// Returns whether another peer may be asked: no peer was, or the last one takes longer than `patience`, or all of them are
-    /// silent.
+    /// Returns whether headers are missing and another peer may be asked for them: no peer owes them, the last owner
+    /// takes longer than `patience` and there are fewer than [`MAX_OWNERS`], or all owners are silent.
     pub(super) fn wants_owner(&self, now: Duration, patience: Duration) -> bool {
         !self.is_received()
             && (self.owners.is_empty()
@@ -124,7 +124,8 @@ impl Range {
         self.parts.drain(at..).map(|part| part.batch).collect()
     }
 
-    /// Drops all parts that are not connected, restarts from the range's start, and returns the batches of the dropped parts.
+    /// Drops all parts that are not connected, restarts from the range's start, and returns the batches of the dropped
+    /// parts.
     pub(super) fn restart(&mut self) -> Vec<BatchId> {
         self.cursor = self.start;
         self.sender = None;
@@ -154,8 +155,8 @@ impl Range {
         AnswerFit::None
     }
 
-    /// Records that the part of this batch was linked. If it has a bad header, drops that header and everything after it, and
-    /// returns the batches of the dropped parts.
+    /// Records that the part of this batch was linked. If it has a bad header, drops that header and everything after
+    /// it, and returns the batches of the dropped parts.
     pub(super) fn on_linked(
         &mut self,
         id: BatchId,
@@ -237,7 +238,7 @@ impl Ranges {
         self.active.get(&key)
     }
 
-    /// Returns whether there are hints above the connected height, and the download does not stop there.
+    /// Returns whether there are hints above the connected height, and the height to stop at is above it too.
     pub(super) fn remain_above(&self, connected: u32) -> bool {
         connected < self.stop_height
             && self.hints.index_above(connected) < self.hints.points().len()
@@ -277,8 +278,8 @@ impl Ranges {
         key.checked_sub(1).map_or(self.genesis, |at| self.hints.points()[at])
     }
 
-    /// Starts ranges up to the window's end, and removes those that the chain has passed. Returns the batches of removed
-    /// ranges that were not connected, since other headers took the chain past them.
+    /// Starts ranges up to the window's end, and removes those that the chain has passed. Returns the batches of
+    /// removed ranges that were not connected, since other headers took the chain past them.
     pub(super) fn fill(&mut self, connected: ChainPoint, window: usize) -> Vec<BatchId> {
         let head = self.head(connected.height);
         let rest = self.active.split_off(&head);
@@ -365,8 +366,8 @@ impl Ranges {
     /// Returns the batches that can be connected next, in height order, as far as they are linked without a gap.
     ///
     /// With `whole`, a range counts only once it has reached its end's hash and all its parts are linked. Beyond the
-    /// shipped hints, anybody can make headers that follow a range's start, and if they were stored, the true ones would
-    /// not fit.
+    /// shipped hints, anybody can make headers that follow a range's start, and if they were stored, the true ones
+    /// would not fit.
     pub(super) fn connectable(&self, connected: u32, whole: bool) -> Vec<BatchId> {
         let mut batches = Vec::new();
         for key in self.head(connected).. {

@@ -25,7 +25,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The address `::` with port 0, which nodes send instead of an address of their own.
+    /// The address `::` with port 0 and no services, for an address that is not known or not told.
     pub const UNSPECIFIED: Self =
         Self { services: ServiceFlags::NONE, ip: Ipv6Addr::UNSPECIFIED, port: 0 };
 
@@ -67,7 +67,7 @@ pub struct AddrEntry {
     pub endpoint: Endpoint,
 }
 
-/// Reads the payload of an `addr` message; bytes after the last entry are ignored, as in Bitcoin Core.
+/// Reads the payload of an `addr` message. Bytes after the last entry are ignored, as in Bitcoin Core.
 pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Vec<AddrEntry>, DecodeError> {
     reader.list("addresses", MAX_ADDRS, ENTRY_LEN, |reader| {
         Ok(AddrEntry { time: reader.u32()?, endpoint: Endpoint::decode(reader)? })

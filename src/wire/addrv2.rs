@@ -31,8 +31,8 @@ pub enum NetAddress {
     I2p([u8; 32]),
     /// Network 6.
     Cjdns(Ipv6Addr),
-    /// Any other network. Such an address is decoded and never used. As in Bitcoin Core, the retired Tor v2
-    /// (network 3) is one of them.
+    /// Any other network, whose addresses are decoded and never used. As in Bitcoin Core, the retired Tor v2
+    /// (network 3) is such a network.
     Other {
         /// The BIP155 network id.
         id: u8,
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_address_that_wraps_another_address_is_not_connected_to() {
+    fn an_ipv6_address_that_wraps_another_address_has_no_socket_address() {
         let entry = one("021000000000000000000000ffff01020304").unwrap();
         assert_eq!(entry.socket_addr(), None);
         let onion_cat = one("0210fd87d87eeb430102030405060708090a").unwrap();

@@ -8,8 +8,8 @@ use std::fmt;
 
 /// A whole block, decoded but not checked against anything.
 ///
-/// A `Block` consists of the bytes as they came, and of the offsets of each transaction's parts. However many transactions
-/// there are, a `Block` takes two allocations: the bytes and the list of offsets.
+/// A `Block` consists of the bytes as they came, the decoded header, and the offsets of each transaction's parts.
+/// However many transactions there are, a `Block` takes two allocations: the bytes and the list of offsets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Block {
     bytes: Vec<u8>,

@@ -111,7 +111,8 @@ impl<'a> Reader<'a> {
 
     /// Reads a CompactSize: one byte for a value below 253, else a marker byte and 2, 4 or 8 bytes.
     ///
-    /// Source: Bitcoin Core `ReadCompactSize` (without its range check: every caller has a limit of its own).
+    /// Source: Bitcoin Core `ReadCompactSize`, without its range check: [`Reader::count`] has a limit of its own, and
+    /// the services of an `addrv2` entry may have any value.
     ///
     /// # Errors
     /// [`DecodeError::Truncated`]; [`DecodeError::NonCanonical`] for a form longer than the value needs.
@@ -135,8 +136,8 @@ impl<'a> Reader<'a> {
     /// Allocating for this many elements is safe: the count is within `limit`, and the bytes left can hold them.
     ///
     /// # Errors
-    /// The errors of [`Reader::compact_size`]; [`DecodeError::TooMany`] above `limit`; [`DecodeError::Truncated`] if the
-    /// bytes left cannot hold the list.
+    /// The errors of [`Reader::compact_size`]; [`DecodeError::TooMany`] above `limit`; [`DecodeError::Truncated`] if
+    /// the bytes left cannot hold the list.
     pub fn count(
         &mut self,
         what: &'static str,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Length of a command on the wire, padding included.
+/// Length in bytes of a command on the wire, padding included.
 pub const COMMAND_LEN: usize = 12;
 
 /// A message's name: up to twelve printable ASCII characters, padded with zeros on the wire.
@@ -65,7 +65,8 @@ impl Command {
         Self(bytes)
     }
 
-    /// Returns the command of twelve bytes from the wire, or `None` if they are not printable ASCII followed by zeros only.
+    /// Returns the command of twelve bytes from the wire, or `None` if they are not printable ASCII followed by zeros
+    /// only.
     pub fn from_bytes(bytes: [u8; COMMAND_LEN]) -> Option<Self> {
         let length = bytes.iter().position(|byte| *byte == 0).unwrap_or(COMMAND_LEN);
         let (name, padding) = bytes.split_at(length);

@@ -1,10 +1,11 @@
-//! Small messages: `sendcmpct`, `reject`, `ping` and `pong`.
+//! Small messages: `sendcmpct`, `reject` and `ping`.
 
 use super::codec::{Reader, put_var_bytes, sanitise};
 use super::command::COMMAND_LEN;
 use super::error::DecodeError;
 
-/// The way in which the sender wants new blocks announced (BIP152). We never ask for compact blocks, but peers offer them.
+/// The way in which the sender wants new blocks announced (BIP152). We never ask for compact blocks, but peers offer
+/// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendCmpct {
     /// Whether the sender wants a `cmpctblock` at once instead of an announcement ("high-bandwidth mode").
@@ -40,7 +41,7 @@ pub struct Reject {
 }
 
 impl Reject {
-    /// Source: Bitcoin Core `MAX_REJECT_MESSAGE_LENGTH`, before the message was removed.
+    /// Longest reason in bytes. Source: Bitcoin Core `MAX_REJECT_MESSAGE_LENGTH`, before `reject` was removed.
     const MAX_REASON: usize = 111;
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {

@@ -78,8 +78,8 @@ impl FrameDecoder {
         if let Some(body) = &mut self.body {
             bytes = body.fill(bytes);
         }
-        // The unread bytes are moved to the front only if there are at most as many as were read before them. So at most
-        // one byte is moved for each byte that is read.
+        // The unread bytes are moved to the front only if there are at most as many as were read before them. So at
+        // most one byte is moved for each byte that is read.
         if self.start >= self.input.len() - self.start {
             self.input.drain(..self.start);
             self.start = 0;
@@ -172,7 +172,7 @@ fn checksum(payload: &[u8]) -> [u8; 4] {
 /// Encodes a message with its head, ready to be sent.
 ///
 /// # Panics
-/// If the payload has 4 GiB or more, which is only possible for a [`Message::Unknown`] that the caller made.
+/// If the payload has 4 GiB or more. No message that came through a [`FrameDecoder`] has so many bytes.
 pub fn encode_frame(magic: [u8; 4], message: &Message) -> Vec<u8> {
     frame(magic, message.command(), 40, |out| message.encode_payload(out))
 }
@@ -183,7 +183,7 @@ pub fn encode_frame(magic: [u8; 4], message: &Message) -> Vec<u8> {
 /// This saves a node that serves a stored chain from making a [`HeadersMessage`](super::HeadersMessage).
 ///
 /// # Panics
-/// If the entries have 4 GiB or more.
+/// If the payload, which is the count and the entries, has 4 GiB or more.
 pub fn encode_headers_frame(magic: [u8; 4], entries: &[u8]) -> Vec<u8> {
     let size = entries.len() + MAX_COUNT_LEN;
     frame(magic, Command::HEADERS, size, |out| encode_entries(entries, out))

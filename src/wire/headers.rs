@@ -15,7 +15,7 @@ pub const MAX_LOCATOR: usize = 101;
 /// Source: bitcoinknots `doc/blake2b-fork.md`. The first 80 bytes keep the usual layout.
 pub const FOREIGN_VERSION_BIT: u32 = 1 << 31;
 
-/// Length in bytes of a header and the count of transactions that follow it, which is always 0.
+/// Length in bytes of a header and of the count of transactions after it, which is always 0.
 const ENTRY_LEN: usize = HEADER_LEN + 1;
 
 /// A request for the headers after a point.
@@ -58,8 +58,9 @@ impl GetHeaders {
 /// Some peers with our magic follow a chain whose headers are longer and marked by bit 31 of the version. Up to where
 /// that chain left ours, its headers are ours too, and a message may hold both sizes. Bit 31 alone proves nothing: a
 /// miner may set it in an ordinary header, which is then invalid for its version but has the usual size. So the length
-/// decides: if the payload is exactly as long as that many ordinary entries, all headers are ordinary. If it is
-/// longer, the other chain begins at the first marked header, and the rest of the payload is not read.
+/// decides: if the payload is exactly as long as the announced number of ordinary entries, all headers are ordinary.
+/// If it is longer, the other chain begins at the first marked header, and the rest of the payload is not read. A
+/// longer payload without a marked header is an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeadersMessage {
     /// The headers, oldest first, at most [`MAX_HEADERS`]; decoded, not checked.
@@ -112,8 +113,8 @@ impl HeadersMessage {
         }
     }
 
-    /// Returns the payload of a `headers` message made of raw headers of any length, each followed by a transaction count
-    /// of 0: for tests and simulators that play a peer of the other chain.
+    /// Returns the payload of a `headers` message made of raw headers of any length, each followed by a transaction
+    /// count of 0: for tests and simulators that play a peer of the other chain.
     pub fn raw_payload(entries: &[&[u8]]) -> Vec<u8> {
         let mut out = Vec::new();
         put_count(&mut out, entries.len());

@@ -1,4 +1,5 @@
-//! `merkleblock`: a header and a part of its merkle tree (BIP37). Bitcoin Core's `gettxoutproof` returns the same bytes.
+//! `merkleblock`: a header and a part of its merkle tree (BIP37). Bitcoin Core's `gettxoutproof` returns the same
+//! bytes.
 
 use super::codec::{Reader, put_count, put_var_bytes};
 use super::error::DecodeError;
@@ -42,7 +43,7 @@ impl MerkleBlock {
         out
     }
 
-    /// Reads the payload of a `merkleblock`; bytes after it are ignored, as in Bitcoin Core.
+    /// Reads the payload of a `merkleblock`. Bytes after the flags are ignored, as in Bitcoin Core.
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             header: Header::decode(&reader.array::<HEADER_LEN>()?),

@@ -44,7 +44,8 @@ pub enum Message {
     GetData(Vec<Inventory>),
     /// The requested objects that the sender does not have.
     NotFound(Vec<Inventory>),
-    /// Lowest fee rate of transactions the sender wants announced, in satoshi per 1000 virtual bytes (BIP133).
+    /// The lowest fee rate of the transactions that the sender wants announced, in satoshi per 1000 virtual bytes
+    /// (BIP133).
     FeeFilter(i64),
     /// The way in which the sender wants blocks announced (BIP152).
     SendCmpct(SendCmpct),
@@ -131,7 +132,7 @@ impl Message {
         })
     }
 
-    /// Appends the payload, in canonical form, to `out`.
+    /// Appends the payload, in canonical form, to `out`. Of a `headers` message, only the ordinary headers are written.
     pub fn encode_payload(&self, out: &mut Vec<u8>) {
         match self {
             Self::Version(version) => version.encode(out),

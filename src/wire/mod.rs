@@ -1,16 +1,18 @@
 //! The P2P protocol as bytes and types: framing, CompactSize, one file for each family of messages.
 //!
-//! The layer has no I/O, no clock and no randomness: the owner of a socket pushes bytes into a [`FrameDecoder`] and hands
-//! each [`Frame`] to [`Message::decode`]. Messages to send go through [`encode_frame`].
+//! The layer has no I/O, no clock and no randomness: the owner of a socket pushes bytes into a [`FrameDecoder`] and
+//! hands each [`Frame`] to [`Message::decode`]. Messages to send go through [`encode_frame`].
 //!
 //! # Security
-//! Every count and length from the other side is compared with its limit, and with the number of bytes that really
-//! follow, before memory is reserved for it. No input makes a decoder panic; `prop.rs` tests this and other laws.
+//! Every count and length in a payload is compared with its limit, and with the number of bytes that really follow,
+//! before memory is reserved for it. A payload's length is compared with its limit, and memory for the payload is
+//! reserved as the bytes arrive. No input makes a decoder panic; `prop.rs` tests this and other laws.
 //!
 //! # What may be left over at the end of a payload
 //! Bitcoin Core reads the fields it knows and ignores the rest of a payload, so that later protocol versions can
-//! append. We do the same for every message but `headers`: there, the number of bytes tells ordinary entries from the
-//! longer ones of another chain (see [`HeadersMessage`]), so it must be exact.
+//! append. We do the same for every message but two. In `headers`, the number of bytes tells ordinary entries from the
+//! longer ones of another chain (see [`HeadersMessage`]): bytes left over without such an entry are an error. In
+//! `reject`, the rest is data that is kept.
 
 mod addr;
 mod addrv2;

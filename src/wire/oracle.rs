@@ -1,4 +1,4 @@
-//! Compares our encoding of messages with that of an oracle, the `bitcoin` crate, which is independent of ours.
+//! Compares how we encode and decode messages with an independent implementation (the oracle), the `bitcoin` crate.
 
 use super::{
     AddrEntry, AddrV2Entry, Command, Endpoint, FrameDecoder, GetHeaders, HeadersMessage, Inventory,

@@ -229,7 +229,7 @@ proptest! {
     }
 
     #[test]
-    fn bytes_after_a_message_are_ignored_except_after_headers(message in message(), extra: u8) {
+    fn bytes_left_over_are_ignored_unless_they_have_a_meaning(message in message(), extra: u8) {
         let mut longer = payload(&message);
         longer.push(extra);
         let decoded = Message::decode(message.command(), longer);

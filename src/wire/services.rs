@@ -1,10 +1,11 @@
-//! The service bits a peer announces.
+//! The service bits of a node.
 
 use std::ops::BitOr;
 
 /// The services that a node offers to others, one bit each.
 ///
-/// Source: Bitcoin Core `ServiceFlags` in `protocol.h`. Nothing here is verified; it is the peer's own word.
+/// Source: Bitcoin Core `ServiceFlags` in `protocol.h`. Nothing here is verified: a peer may claim any services for
+/// itself and for the nodes whose addresses it sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ServiceFlags(pub u64);
 
@@ -43,8 +44,8 @@ impl ServiceFlags {
         self.0 & other.0 == other.0
     }
 
-    /// Returns the names of the set bits, lowest bit first, as Bitcoin Core prints them. A bit without a name is
-    /// `UNKNOWN[2^n]`.
+    /// Returns the names of the set bits, lowest bit first. Except for `BLAKE2B_FORK`, they are as Bitcoin Core prints
+    /// them: a bit without a name is `UNKNOWN[2^n]`.
     pub fn names(self) -> Vec<String> {
         (0..u64::BITS)
             .map(|bit| (bit, Self(1 << bit)))
@@ -70,7 +71,7 @@ mod tests {
     use super::ServiceFlags;
 
     #[test]
-    fn set_bits_are_named_as_bitcoin_core_names_them() {
+    fn set_bits_have_the_names_of_bitcoin_core_or_that_of_the_blake2b_fork() {
         assert_eq!(
             ServiceFlags(0xc09).names(),
             ["NETWORK", "WITNESS", "NETWORK_LIMITED", "P2P_V2"]

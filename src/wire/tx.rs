@@ -42,8 +42,8 @@ pub(super) struct Layout {
 impl Layout {
     /// Reads a transaction to its end, and returns the offsets of its parts.
     ///
-    /// Source: Bitcoin Core `UnserializeTransaction`. Unlike there, a transaction without inputs and outputs is refused:
-    /// it is never valid, and its bytes look like BIP144's marker with a flag of 0.
+    /// Source: Bitcoin Core `UnserializeTransaction`. Unlike there, a transaction without inputs and outputs is
+    /// refused: it is never valid, and its bytes look like BIP144's marker with a flag of 0.
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Self::read_if(reader, |_| true)
     }
@@ -124,12 +124,13 @@ fn read_witnesses(reader: &mut Reader<'_>, inputs: usize) -> Result<(), DecodeEr
     if items == 0 { Err(DecodeError::SuperfluousWitness { at }) } else { Ok(()) }
 }
 
-/// The two ways to read a transaction whose first input count is 0.
+/// The two ways to read a transaction that has a 0 where the input count is expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TxForm {
-    /// As on the wire (BIP144): the count is a marker, and a flag of 1 after it says that there are witnesses.
+    /// As on the wire (BIP144): the 0 is a marker, and a flag of 1 after it says that there are witnesses. A second 0
+    /// instead of the flag is the output count of a transaction without inputs.
     Extended,
-    /// As before BIP144: there are no inputs. Wallets pass such transactions on before they add inputs.
+    /// As before BIP144: the 0 is the input count. Wallets pass such transactions on before they add inputs.
     Legacy,
 }
 
@@ -173,7 +174,7 @@ impl Transaction {
         Ok(Self { bytes, layout })
     }
 
-    /// Returns its bytes as they are on the wire, witnesses included.
+    /// Returns its bytes, witnesses included.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -198,7 +199,7 @@ pub struct TxView<'a> {
 }
 
 impl<'a> TxView<'a> {
-    /// Returns its bytes as they are on the wire, witnesses included.
+    /// Returns its bytes, witnesses included.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
@@ -213,8 +214,9 @@ impl<'a> TxView<'a> {
         decoded_before(self.reader(0).u32())
     }
 
-    /// Returns the lock time. The transaction may be mined only above this height or, from 500,000,000 on, after this time
-    /// (Unix seconds), unless all its sequence numbers are final. Source: Bitcoin Core `IsFinalTx`.
+    /// Returns the lock time: a height, or a time in Unix seconds if it is 500,000,000 or more. Unless all sequence
+    /// numbers are final, the transaction may be mined only above this height, or after this time. Source: Bitcoin Core
+    /// `IsFinalTx`.
     pub fn lock_time(&self) -> u32 {
         decoded_before(self.reader(self.layout.lock_time_at()).u32())
     }
@@ -237,7 +239,8 @@ impl<'a> TxView<'a> {
         self.layout.has_witness()
     }
 
-    /// Returns whether it is a coinbase: its only input spends nothing. Source: Bitcoin Core `CTransaction::IsCoinBase`.
+    /// Returns whether it is a coinbase: its only input spends nothing. Source: Bitcoin Core
+    /// `CTransaction::IsCoinBase`.
     pub fn is_coinbase(&self) -> bool {
         let mut inputs = self.inputs();
         inputs.len() == 1 && inputs.next().is_some_and(|input| input.previous == OutPoint::NULL)
@@ -271,7 +274,8 @@ impl<'a> TxView<'a> {
         Txid(sha256d_parts(&[version, body, &self.bytes[self.layout.lock_time_at()..]]))
     }
 
-    /// Returns the double SHA-256 of all bytes. (In a block's witness tree, zeros take the place of a coinbase's wtxid.)
+    /// Returns the double SHA-256 of all bytes. (In a block's witness tree, zeros take the place of a coinbase's
+    /// wtxid.)
     pub fn wtxid(&self) -> Wtxid {
         Wtxid(sha256d(self.bytes))
     }
@@ -337,7 +341,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn counts_that_the_bytes_cannot_hold_are_refused_before_anything_is_read() {
+    fn counts_that_the_bytes_cannot_hold_are_refused() {
         let expected = 41 * 0xffff_ffff;
         for (front, at) in [("01000000", 9), ("010000000001", 11)] {
             let bytes = format!("{front}feffffffff{}", "00".repeat(100));

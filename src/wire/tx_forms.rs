@@ -1,4 +1,4 @@
-//! Tests of transactions in other forms than that of the wire: without inputs, and without witnesses.
+//! Tests of transactions without inputs, which no peer accepts, and of copies without witnesses.
 
 use super::tx::tests::{SEGWIT, decode};
 use super::{DecodeError, Transaction, TxForm};

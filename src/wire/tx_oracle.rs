@@ -145,8 +145,8 @@ fn changed(mut bytes: Vec<u8>, changes: Vec<(Index, u8)>) -> Vec<u8> {
     bytes
 }
 
-/// Returns whether a transaction has a segwit marker and no inputs. The oracle accepts such a transaction, and Bitcoin Core
-/// refuses it.
+/// Returns whether a decoded transaction has no inputs. The oracle accepts such a transaction if it has BIP144's marker
+/// and flag, and we refuse it, as Bitcoin Core does.
 fn has_no_inputs(theirs: &bitcoin::Transaction) -> bool {
     theirs.input.is_empty()
 }

@@ -71,7 +71,7 @@ impl Eq for Witness<'_> {}
 impl Witness<'_> {
     const EMPTY: Self = Self { items: Reader::empty(), left: 0 };
 
-    /// Returns whether it has no items.
+    /// Returns whether no items are left.
     pub fn is_empty(&self) -> bool {
         self.left == 0
     }
@@ -146,7 +146,7 @@ impl ExactSizeIterator for Outputs<'_> {}
 const STACK: &str = "witness items";
 const ITEM: &str = "witness item bytes";
 
-/// Returns an input without its witness.
+/// Reads an input without its witness.
 pub(super) fn read_input<'a>(reader: &mut Reader<'a>) -> Result<TxIn<'a>, DecodeError> {
     Ok(TxIn {
         previous: OutPoint { txid: Txid(reader.array()?), vout: reader.u32()? },

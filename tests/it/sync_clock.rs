@@ -103,7 +103,8 @@ fn a_clock_hours_behind_is_reported_and_the_sync_continues_once_it_is_set() {
         // Their messages take a moment, too.
         let hours: u32 = hours[..1].parse().expect("a digit");
         let ahead = [format!("{hours} h"), format!("{} h 59 min", hours - 1)];
-        let ahead = ahead.map(|time| format!("and the peers' clocks are {time} ahead of it: "));
+        let ahead =
+            ahead.map(|time| format!("and the peers' clocks are {time} ahead of this clock: "));
         assert!(ahead.iter().any(|text| ended.stderr.contains(text)), "{}", ended.stderr);
         kept(&behind, REGTEST).assert_is(&headers[..=good]);
         assert!(requests(&peers) <= 6 * count, "{} requests", requests(&peers));

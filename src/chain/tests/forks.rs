@@ -118,7 +118,7 @@ fn the_headers_of_two_forks_with_a_common_start_are_known() {
     let second = mine_run(&first[0], 2, 4);
     world.accept(&first);
     world.accept(&second);
-    // The parent is on both branches, the batch only on the second.
+    // Each batch is only on the second branch. The parent of all but the last batch is on both branches.
     for known in [&second[..1], &second[..3], &second[..], &second[1..2]] {
         assert!(matches!(world.accept(known), Accepted::Nothing));
     }
@@ -182,7 +182,7 @@ fn an_orphan_is_refused_and_accepted_once_its_parent_is_known() {
 }
 
 #[test]
-fn good_headers_before_a_bad_one_count_on_every_kind_of_branch() {
+fn good_headers_before_a_bad_one_count_on_a_side_branch_and_in_a_reorganization() {
     let (mut world, chain) = World::with_active(10);
     let spoiled = |parent: &Header, good: usize| {
         let mut run = mine_run(parent, 7, good);
@@ -228,7 +228,8 @@ fn a_fork_is_judged_by_its_own_ancestors() {
     assert_eq!(tree.sides()[0].tip().height(), 12_103);
 }
 
-/// Returns a tree on the first `known` headers of a synthetic chain that has then accepted the others, and its memory.
+/// Returns the tree of a synthetic chain, and the tree's memory. The tree starts with the first `known` headers, and
+/// then accepts the others.
 fn tree_of(chain: &Synthetic, known: usize) -> (HeaderTree, Memory) {
     let start = Synthetic { headers: chain.headers[..known].to_vec(), ..chain.clone() };
     let mut tree = HeaderTree::new(start.branch());
@@ -255,7 +256,7 @@ fn a_side_branch_is_restored_from_its_headers() {
 }
 
 #[test]
-fn a_stored_branch_is_cut_to_the_headers_that_are_not_known() {
+fn restoring_known_headers_changes_nothing() {
     let (mut world, chain) = World::with_active(10);
     let side = mine_run(&chain[5], 1, 3);
     world.accept(&side);

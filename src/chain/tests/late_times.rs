@@ -35,7 +35,7 @@ fn a_chain_passes_2038_and_reaches_the_last_32_bit_second_in_2106() {
 }
 
 #[test]
-fn after_the_last_32_bit_second_no_header_follows_and_the_median_is_named() {
+fn no_header_follows_a_median_at_the_last_32_bit_second() {
     // Six of the last eleven headers have the last second, so this second is the median.
     let headers = chain((0..5).map(|at| u32::MAX - 5 + at).chain([u32::MAX; 7]));
     let mut world = World::genesis();

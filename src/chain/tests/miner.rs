@@ -1,4 +1,4 @@
-//! A regtest miner, and a tree with the memory that it works on.
+//! A regtest miner, and a tree with the active chain that the tree works on.
 
 use super::memory::Memory;
 use crate::chain::{
@@ -7,7 +7,7 @@ use crate::chain::{
 };
 use crate::primitives::{BlockHash, Header, MerkleRoot, Network, Target};
 
-/// A time that is later than every mined header.
+/// A time that is later than that of every header that a test mines with [`mine`].
 pub(super) const NOW: u32 = 2_000_000_000;
 
 pub(super) fn regtest() -> &'static Params {
@@ -78,7 +78,7 @@ impl World {
         answer
     }
 
-    /// Judges a batch of which no header may be refused.
+    /// Judges a batch, and checks that no header is refused.
     pub(super) fn accept(&mut self, headers: &[Header]) -> Accepted {
         let (accepted, rejection) = self.judge(linked(headers));
         assert_eq!(rejection, None);
@@ -91,7 +91,7 @@ impl World {
         self.tree.sides().iter().find(|side| side.tip().hash() == tip)
     }
 
-    /// Returns the ends of the side branches, oldest first.
+    /// Returns the hashes of the side branches' ends, oldest branch first.
     pub(super) fn side_tips(&self) -> Vec<BlockHash> {
         self.tree.sides().iter().map(|side| side.tip().hash()).collect()
     }

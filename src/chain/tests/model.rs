@@ -1,4 +1,4 @@
-//! Naive models of the required bits and the median time, which look at all ancestors each time.
+//! Naive models of the required bits and the median time past, which look at the ancestors themselves each time.
 
 use crate::chain::{Params, next_target};
 use crate::primitives::Header;

@@ -134,7 +134,7 @@ proptest! {
     }
 
     #[test]
-    fn no_retarget_leaves_the_permitted_range(
+    fn every_retarget_stays_in_the_permitted_range(
         (network, bits) in base(), first in any::<u32>(), last in any::<u32>(),
     ) {
         let compact = bitcoin::CompactTarget::from_consensus(bits);

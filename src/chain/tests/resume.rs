@@ -48,10 +48,10 @@ fn assert_resumes(network: Network, headers: &[Header], heights: &BTreeSet<usize
     }
 }
 
-/// Returns the heights at which off-by-one errors would show.
+/// Returns heights near genesis, around two boundaries, and near the end of a later period.
 fn edges() -> impl Iterator<Item = usize> {
-    let near_boundary = |boundary: usize| boundary - 12..=boundary + 12;
-    (1..=24).chain(near_boundary(2016)).chain(near_boundary(4032)).chain(near_boundary(32_240))
+    let around = |height: usize| height - 12..=height + 12;
+    (1..=24).chain(around(2016)).chain(around(4032)).chain(around(32_240))
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn one_ancestor_too_few_is_an_error() {
     }
     assert_eq!(
         Branch::resume(params, 5, Work::default(), &[]).unwrap_err().to_string(),
-        "height 5 needs its ancestors from height 0 on, 6 in all: got 0"
+        "height 5 needs the headers from height 0 on, 6 in all: got 0"
     );
 }
 

@@ -1,4 +1,4 @@
-//! One bad header of each kind, each beside a good one at the limit of the rule.
+//! Bad headers of each kind, some beside a good one at the limit of the rule.
 
 use super::fixtures::mainnet_first;
 use super::synthetic::{HARDER, Synthetic, child, judge, violation};
@@ -301,12 +301,14 @@ fn only_adjacent_runs_can_be_appended() {
 }
 
 #[test]
-fn only_a_header_ahead_of_the_clock_may_become_valid() {
+fn only_a_header_ahead_of_the_clock_becomes_valid_as_time_passes() {
     let too_new = Violation::TimeTooNew { latest: 1, got: 2 };
     assert!(!too_new.is_permanent());
     let permanent = [
         Violation::BadTarget { bits: 0, error: TargetError::Zero },
         Violation::AboveLimit { limit_bits: 1, bits: 2 },
+        Violation::HighHash { target: mainnet().pow_limit, hash: BlockHash::ZERO },
+        Violation::PrevBlkNotFound { expected: BlockHash::ZERO, got: BlockHash::ZERO },
         Violation::BadDiffbits { expected: 1, got: 2 },
         Violation::TimeTooOld { median: 1, got: 1 },
         Violation::Timewarp { earliest: 2, got: 1 },

@@ -20,8 +20,8 @@ fn unmined(parent: &Header, seed: u8, count: usize) -> Vec<Header> {
     run
 }
 
-/// Returns a world with two headers above genesis. The second one claims a huge amount of work, so that no branch can
-/// win.
+/// Returns a world with two headers above genesis. The tree counts a huge amount of work for its active chain, so that
+/// no branch can win.
 fn world_that_nobody_beats() -> World {
     let genesis = regtest().genesis;
     let chain = [&[genesis][..], &unmined(&genesis, 0, 2)].concat();
@@ -57,7 +57,7 @@ fn the_branch_with_the_least_work_is_dropped_for_a_new_one() {
 }
 
 #[test]
-fn of_branches_with_the_same_work_the_newest_is_dropped() {
+fn of_branches_with_the_same_work_the_newest_that_is_not_spared_is_dropped() {
     let (mut world, chain) = World::with_active(20);
     let sides: Vec<Header> = (1..=65).map(|seed| mine(&chain[10], seed)).collect();
     for side in &sides {
@@ -187,7 +187,7 @@ fn a_long_replaced_chain_is_kept_and_its_forks_are_bounded() {
     assert_eq!(world.side_tips(), [oldest_longest[2].hash(), loser[29_999].hash()]);
 }
 
-/// A store that has lost the end of its chain.
+/// A store that returns one header fewer than was asked for.
 struct Short<'a>(&'a Memory);
 
 impl Ancestors for Short<'_> {
@@ -207,7 +207,7 @@ impl Ancestors for Short<'_> {
 }
 
 #[test]
-fn a_chain_shorter_than_its_end_says_is_an_error_that_changes_nothing() {
+fn too_few_headers_from_the_store_are_an_error_that_changes_nothing() {
     let (mut world, chain) = World::with_active(10);
     let high = mine(&chain[9], 5);
     let rival = mine_run(&chain[5], 1, 6);

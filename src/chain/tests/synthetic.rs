@@ -1,4 +1,4 @@
-//! Headers that follow every rule but proof of work, which would take too long.
+//! Headers without proof of work, since mining them would take too long.
 
 use super::model;
 use crate::chain::{Branch, LinkedBatch, Params, Rejection, Violation, params};
@@ -10,7 +10,7 @@ use proptest::prop_oneof;
 /// Time of the first synthetic header.
 pub(super) const START: u32 = 1_700_000_000;
 
-/// The bits of a regular target of test networks, sixteen times as hard as their limit.
+/// The bits of a regular target: sixteen times as hard as the limit of mainnet and the testnets.
 pub(super) const HARDER: u32 = 0x1c0f_fff0;
 
 /// Returns a header on top of `parent`.
@@ -112,7 +112,7 @@ fn gap() -> impl Strategy<Value = i32> {
     ]
 }
 
-/// Chains of the test networks that start with any mix of easy and regular headers and cross two boundaries.
+/// Chains of testnet3 and testnet4 that start with any mix of easy and regular headers, and cross up to two boundaries.
 pub(super) fn testnet_like() -> impl Strategy<Value = Synthetic> {
     let network = prop_oneof![Just(Network::Testnet3), Just(Network::Testnet4)];
     let easy = vec(any::<bool>(), 11);

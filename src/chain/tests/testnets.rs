@@ -9,7 +9,7 @@ use proptest::{prop_assert_eq, proptest};
 
 const EASY: u32 = 0x1d00_ffff;
 
-/// Returns a chain of testnet3 or testnet4 whose last period starts with `first` and goes on with `then`.
+/// Returns a chain whose last period has `length` headers: the first with the bits `first`, the others with `then`.
 fn chain_with_period(network: Network, first: u32, then: u32, length: u32) -> Synthetic {
     let mut chain = Synthetic::steady(network, 2016 * 6 - 1, first);
     for at in 0..length {
@@ -112,7 +112,7 @@ fn mainnet_and_testnet3_have_no_timewarp_rule() {
 }
 
 #[test]
-fn a_period_that_ends_before_it_began_is_retargeted_by_a_quarter() {
+fn after_a_period_that_ends_before_it_began_the_target_is_a_quarter() {
     let mut chain = Synthetic::steady(Network::Mainnet, 2016 * 6 - 1, HARDER);
     // The period's first header is far ahead, and each of the others is only a second after the median.
     let parent = *chain.tip();
@@ -135,7 +135,7 @@ fn regtest_never_retargets() {
     for time in [0, branch.time() + 1, branch.time() + 5000, u32::MAX] {
         assert_eq!(required_bits(&branch, time), 0x207f_ffff);
     }
-    // Even bits that no 20-minute exception explains stay for good.
+    // At a boundary, even bits that no 20-minute exception explains stay.
     let harder = Synthetic::steady(Network::Regtest, 144 * 3 - 1, 0x1f7f_ffff);
     assert_eq!(required_bits(&harder.branch(), u32::MAX), 0x1f7f_ffff);
 }

@@ -17,7 +17,7 @@ enum Step {
     Mine { parent: usize, count: usize },
     /// Delivers the last `length` headers up to and including a mined one.
     Deliver { end: usize, length: usize },
-    /// Delivers all headers from genesis to a mined one, in batches of `cut` headers.
+    /// Delivers all headers above genesis up to a mined one, in batches of `cut` headers.
     DeliverAll { end: usize, cut: usize },
     /// Restarts: restores the side branches from their stored headers.
     Restart,

@@ -11,7 +11,7 @@ pub enum ImportError {
     /// The header breaks a rule.
     #[error(transparent)]
     Rejected(#[from] Rejection),
-    /// Headers have proof of work, but their parents are neither in the file nor stored.
+    /// Headers have proof of work, but their parents are not stored, and are not in the file or come too late in it.
     #[error(
         "header {hash} does not connect: its parent {parent} is not stored, the stored chain ends at \
         height {tip}; {count} of the file's headers are left out: import or sync the headers before \
@@ -106,7 +106,7 @@ impl ImportError {
 /// What a file claims of a header besides the header's 80 bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Claim {
-    /// The line in the file, from 1.
+    /// The line in the file, or in a binary file the number of the header; from 1.
     pub line: u64,
     /// The height, if the file states it.
     pub height: Option<u32>,

@@ -39,7 +39,7 @@ impl<S: HeaderStore> ChainWriter<S> {
         Ok(self.store.discard_candidate()?)
     }
 
-    /// Checks a batch against the candidate's headers, and keeps the headers before the first invalid one. Once the
+    /// Checks a batch on top of the candidate, and keeps the headers before the first invalid one. Once the
     /// candidate has more work than the chain, it replaces the chain's end. Returns the outcome, and why the invalid
     /// header was refused, if there is one. Without a candidate, the batch goes to [`ChainWriter::accept`].
     ///

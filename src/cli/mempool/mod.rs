@@ -53,7 +53,7 @@ Examples:
 
 Exit codes: 0 --count transactions were shown, 1 --timeout expired, 3 no peer could be used, 130 Ctrl-C.";
 
-const TIMEOUT: &str = "Give up when no transaction arrives for this many seconds \
+const TIMEOUT: &str = "Give up when no transaction or block arrives for this many seconds \
     [env: LIGHTCLIENT_TIMEOUT] [default: never]";
 
 /// How often the status line is updated.
@@ -67,7 +67,7 @@ pub(crate) struct MempoolArgs {
     #[arg(short, long, value_name = "N", value_parser = at_least_one)]
     #[arg(allow_negative_numbers = true)]
     count: Option<u64>,
-    /// Show all fields, each cut to 1,040 characters (--json always prints all fields in full)
+    /// Show all fields, with scripts and witness items cut to 1,040 characters (--json always prints all in full)
     #[arg(long)]
     full: bool,
     /// Show only transactions whose outputs add up to at least this amount
@@ -90,7 +90,8 @@ impl MempoolArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// No peer could be used, no transaction came for too long, or a signal ended the watch.
+/// An option cannot be used, no peer could be used, nothing came for too long, the output cannot be written to, or a
+/// signal ended the watch.
 pub(super) fn run(args: &MempoolArgs, context: &mut CommandContext) -> Result<(), CliError> {
     let (filter, show) = what_to_show(args, context)?;
     let options = MempoolOptions {
@@ -234,7 +235,7 @@ impl WatchEnd {
     }
 }
 
-/// Turns the transactions and blocks of a watch into lines, and counts them.
+/// Turns the transactions and blocks of a watch into lines, and counts the transactions.
 struct TxWatch {
     filter: Filter,
     show: TxFormatter,

@@ -1,5 +1,5 @@
 //! Prints the lines of a watch on a thread of its own, so that a slow reader of a pipe does not block the connections.
-//! If nobody reads the pipe, the program still waits for it after the first signal, and ends at the second.
+//! If nobody reads the pipe, the program still waits for a reader after the first signal, and ends at the second one.
 
 use crate::cli::CliError;
 use crate::output::{Output, StatusLine};
@@ -24,7 +24,7 @@ pub(super) enum PrintJob {
 /// The lines for standard output, and for standard error.
 #[derive(Default)]
 pub(super) struct Rendered {
-    /// Number of transactions in the lines.
+    /// Number of transactions in `out`, without those that were shown before with other witnesses.
     pub(super) shown: u64,
     /// Text for standard output.
     pub(super) out: String,
@@ -35,7 +35,7 @@ pub(super) struct Rendered {
 /// Prints jobs until the channel closes, and counts the transactions that were printed.
 ///
 /// # Errors
-/// Standard output cannot be written to.
+/// Standard output or standard error cannot be written to.
 pub(super) fn print(
     mut jobs: Receiver<PrintJob>,
     status: &mut StatusLine,

@@ -21,9 +21,9 @@ pub(super) struct MempoolTally {
     pub(super) shown: u64,
     /// The numbers that the node layer counts.
     pub(super) figures: MempoolFigures,
-    /// Size of all received transactions in bytes, whether shown or not.
+    /// Size in bytes of all transactions added, whether shown or not.
     bytes: u64,
-    /// Number of outputs of all received transactions, by type.
+    /// Number of outputs of all transactions added, by type.
     output_types: BTreeMap<&'static str, u64>,
     /// When the latest status lines were made, and how many transactions had been seen by then.
     past: VecDeque<(Instant, u64)>,
@@ -58,7 +58,8 @@ impl MempoolTally {
         self.figures.counts.announcements == 0
     }
 
-    /// Returns the parts of the status line, the most important first: speed, numbers, peers, bytes, output types.
+    /// Returns the parts of the status line, the most important first: speed, numbers of transactions, peers, bytes,
+    /// replaced transactions, output types.
     pub(super) fn status(&mut self, now: Instant) -> Vec<String> {
         let seen = self.figures.counts.seen;
         while self.past.len() > 1

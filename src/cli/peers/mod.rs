@@ -23,7 +23,7 @@ use tracing::info;
 
 const EXAMPLES: &str = "\
 Examples:
-  lightclient peers                               Peers that the DNS seeds name
+  lightclient peers                               Known peers and peers from DNS
   lightclient peers --connect 192.168.1.5         Your node, and peers it knows
   lightclient peers --crawl 5000 --out peers.csv  Up to 5,000 peers, as a table
   lightclient peers --crawl 5000 --count          Only the numbers
@@ -65,7 +65,8 @@ impl PeersArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// No peer could be reached, or a file could not be written.
+/// An argument is not valid, a named peer needs a proxy and none is set, a file could not be read or written, no peer
+/// could be reached, or the process got a signal.
 pub(super) fn run(args: &PeersArgs, context: &mut CommandContext) -> Result<(), CliError> {
     let file = args.out.as_deref().map(TableFile::new).transpose()?;
     let config = &context.config;
@@ -105,7 +106,7 @@ pub(super) fn run(args: &PeersArgs, context: &mut CommandContext) -> Result<(), 
 /// The greatest number of addresses that are taken from the address manager.
 const MAX_FROM_ADDRMAN: usize = 1000;
 
-/// Finds peers and asks them for addresses, until all peers are asked or the process gets a signal.
+/// Finds peers and asks them for addresses, until enough or all peers are asked, or the process gets a signal.
 async fn find_and_ask(
     options: &CrawlOptions,
     journal: Option<&mut Journal>,
@@ -144,8 +145,9 @@ async fn find_and_ask(
     Ok((crawled?, ending))
 }
 
-/// Returns the addresses to start with: the peers that the user names, or else addresses from the address manager and
-/// the DNS seeds. A resumed crawl has the addresses of these two sources in its journal, and looks for no others.
+/// Returns the addresses to start with: the peers that the user names, or else addresses from the address manager, the
+/// DNS seeds and the fixed seeds. A resumed crawl has the addresses from the manager and the seeds in its journal, and
+/// looks for no others.
 async fn start(
     options: &PeerOptions,
     folder: &Path,

@@ -151,7 +151,11 @@ impl TableFile {
         Ok(Self { path: path.to_owned(), format })
     }
 
-    /// Writes all rows. The file gets its name when it is complete.
+    /// Writes the rows of all asked peers and, with `with_unasked`, of the other addresses. A regular file gets its
+    /// name only when it is complete.
+    ///
+    /// # Errors
+    /// The file cannot be created, or writing failed.
     pub(super) fn write(
         &self,
         crawled: &CrawlResult,

@@ -11,9 +11,9 @@ pub(super) const GOSSIP_PENALTY: u64 = 2 * 60 * 60;
 pub(super) const HOUR: u64 = 60 * 60;
 const DAY: u64 = 24 * HOUR;
 
-/// Seconds by which a time in gossip may be ahead of our clock.
+/// Seconds. An address whose `last_seen` is further ahead of our clock than this is terrible.
 const MAX_AHEAD: u64 = 10 * 60;
-/// Seconds. An address that nobody has seen for longer than this is too old. Source: Bitcoin Core `ADDRMAN_HORIZON`.
+/// Seconds. An address that nobody has seen for longer than this is terrible. Source: Bitcoin Core `ADDRMAN_HORIZON`.
 const HORIZON: u64 = 30 * 24 * 60 * 60;
 /// An address that never answered is given up after this many failures. Source: Bitcoin Core `ADDRMAN_RETRIES`.
 const RETRIES: u32 = 3;
@@ -22,7 +22,7 @@ const RETRIES: u32 = 3;
 const MAX_FAILURES: u32 = 10;
 /// Seconds since the last answer; see [`MAX_FAILURES`]. Source: Bitcoin Core `ADDRMAN_MIN_FAIL`.
 const MIN_FAIL: u64 = 7 * 24 * 60 * 60;
-/// Seconds. An address is never given up this soon after it was dialled.
+/// Seconds. An address is never given up, nor terrible, this soon after it was dialled.
 const JUST_NOW: u64 = 60;
 /// Seconds. An address that was dialled this recently has a hundredth of its usual chance of being chosen.
 const RECENTLY: u64 = 10 * 60;
@@ -84,7 +84,7 @@ impl AddrInfo {
     /// Updates a known address from gossip.
     ///
     /// `last_seen` changes only if `time` is later by more than the penalty and an hour, or by more than the penalty
-    /// and a day if `time` is over a day ago. Source: Bitcoin Core `AddrManImpl::AddSingle`.
+    /// and a day if `time` is a day ago or more. Source: Bitcoin Core `AddrManImpl::AddSingle`.
     pub(super) fn update(&mut self, services: ServiceFlags, time: u64, now: u64) {
         let online = now.saturating_sub(time) < DAY;
         let interval = if online { HOUR } else { DAY };

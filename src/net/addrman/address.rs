@@ -73,8 +73,8 @@ pub struct PeerAddress {
 
 impl PeerAddress {
     /// Returns the address in an `addrv2` entry. Returns `None` if this program cannot reach the address's network
-    /// (CJDNS or an unknown one), and for an IPv6 address that wraps an address of another network, which BIP155
-    /// forbids.
+    /// (CJDNS or an unknown one), and for an IPv6 address that wraps an IPv4 or a Tor v2 address: see
+    /// [`NetAddress::socket_addr`].
     pub fn new(address: &NetAddress, port: u16) -> Option<Self> {
         let host = match address {
             NetAddress::TorV3(key) => Host::Onion(*key),
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv4_mapped_address_is_ipv4_in_addr_and_refused_in_addrv2() {
+    fn an_ipv4_mapped_address_is_ipv4_in_text_and_refused_in_addrv2_like_cjdns() {
         let mapped = "[::ffff:1.2.3.4]:8333".parse::<PeerAddress>().unwrap();
         assert_eq!(mapped.to_string(), "1.2.3.4:8333");
         let wrapped = NetAddress::Ipv6("::ffff:1.2.3.4".parse().unwrap());

@@ -3,7 +3,7 @@
 use super::address::{Host, PeerAddress};
 use std::collections::BTreeMap;
 
-/// Seconds for which a peer that misbehaved is avoided. Source: Bitcoin Core `DEFAULT_MISBEHAVING_BANTIME`.
+/// Seconds for which a discouraged peer is avoided. Source: Bitcoin Core `DEFAULT_MISBEHAVING_BANTIME`.
 pub const DISCOURAGE_SECS: u64 = 24 * 60 * 60;
 /// Seconds for which our own address is avoided. After that, our provider may have given the address to somebody else.
 pub const AVOID_OWN_SECS: u64 = 7 * 24 * 60 * 60;
@@ -56,8 +56,8 @@ impl AvoidedAddresses {
     }
 }
 
-/// Returns the address under which an entry is kept. A peer that misbehaved is avoided on all of its ports, as in
-/// Bitcoin Core, so its entry has port 0. Loopback addresses keep their port, since all nodes of a test share one.
+/// Returns the address under which an entry is kept. A discouraged peer is avoided on all of its ports, as in Bitcoin
+/// Core, so its entry has port 0. Loopback addresses keep their port, since all nodes of a test are on one host.
 fn key(address: &PeerAddress, reason: AvoidReason) -> PeerAddress {
     let loopback = match address.host {
         Host::V4(ip) => ip.is_loopback(),

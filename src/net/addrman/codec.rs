@@ -3,16 +3,16 @@
 //! This is version 1. Numbers are little-endian, except ports. Times are in Unix seconds. The file consists of:
 //!
 //! - `LCADDRS\n`, version u16, the network's magic (4 bytes), the key (32 bytes), and the time of the last successful
-//!   handshake u64;
+//!   handshake u64 (1: none);
 //! - the number of known addresses u32, and these addresses;
 //! - the number of avoided addresses u32, and these addresses;
 //! - the double SHA-256 of all bytes before it (32 bytes).
 //!
-//! Each address begins with its BIP155 network id u8, 32 bytes (shorter ones padded with zeros), and the port u16
-//! big-endian. A known address continues with its source's group (6 bytes), services u64, last seen u64, last try u64,
-//! last counted failure u64, last success u64, failures u32, successes u32, latency in microseconds u32 (all ones: none),
-//! and its choice of position in the new table u8 (255: in the tried table instead). An avoided address continues with
-//! the time until which it is avoided u64, and the reason u8 (0 discouraged, 1 our own).
+//! Each address begins with its BIP155 network id u8, the host in 32 bytes (shorter ones padded with zeros), and the
+//! port u16 big-endian. A known address continues with its source's group (6 bytes), services u64, last seen u64, last
+//! try u64, last counted failure u64, last success u64, failures u32, successes u32, latency in microseconds u32 (all
+//! ones: none), and its choice of position in the new table u8 (255: in the tried table instead). An avoided address
+//! continues with the time until which it is avoided u64, and the reason u8 (0 discouraged, 1 our own).
 
 use super::addr_info::AddrInfo;
 use super::address::{Host, PeerAddress};
@@ -97,7 +97,7 @@ impl AddrMan {
     /// Reads the bytes that [`AddrMan::encode`] wrote. Known addresses that `scope` does not allow are left out.
     ///
     /// # Errors
-    /// The bytes are damaged, of a later version, or of another network.
+    /// The bytes are damaged, of another version, or of another network.
     pub fn decode(bytes: &[u8], magic: [u8; 4], scope: Scope) -> Result<Self, AddrManError> {
         let Some((body, checksum)) = bytes.split_last_chunk::<CHECKSUM>() else {
             return Err(AddrManError::NotAddresses);
@@ -152,7 +152,7 @@ impl AddrMan {
 }
 
 fn length(count: usize) -> [u8; 4] {
-    u32::try_from(count).expect("both tables have far fewer positions").to_le_bytes()
+    u32::try_from(count).expect("both lists are far shorter").to_le_bytes()
 }
 
 fn count(reader: &mut Reader<'_>, limit: usize) -> Result<u32, AddrManError> {

@@ -10,14 +10,16 @@ const ONION: u8 = 4;
 const I2P: u8 = 5;
 const NAME: u8 = 0xf0;
 
-/// A range of addresses that probably has one owner: a /16 of IPv4, a /32 of IPv6, a sixteenth of an overlay network.
+/// A range of addresses that probably has one owner: a /16 of IPv4, a /32 of IPv6 (a /36 in Hurricane Electric's), a
+/// sixteenth of an overlay network.
 ///
 /// Source: Bitcoin Core `NetGroupManager::GetGroup`, without a map of autonomous systems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NetGroup(pub(super) [u8; 6]);
 
 impl NetGroup {
-    /// The group of the DNS seeds as a source of addresses.
+    /// The group of all DNS seeds as one source of addresses, for tests. In the program, each seed has a group of its
+    /// own: see [`NetGroup::of_name`].
     pub const DNS: Self = Self([0xf1, 0, 0, 0, 0, 0]);
     /// The group of the fixed seeds, which ship with the program, as a source of addresses.
     pub const FIXED_SEEDS: Self = Self([0xf2, 0, 0, 0, 0, 0]);
@@ -35,7 +37,8 @@ impl NetGroup {
         }
     }
 
-    /// Returns the group of a peer of which only the name is known, since a proxy resolves the name.
+    /// Returns the group of a source of addresses that is known by its name: a DNS seed, or a peer whose name a proxy
+    /// resolves.
     pub fn of_name(name: &str) -> Self {
         let [a, b, c, d, e, ..] = sha256d(name.as_bytes());
         Self([NAME, a, b, c, d, e])
@@ -79,7 +82,7 @@ mod tests {
         NetGroup::of(&text.parse::<PeerAddress>().unwrap())
     }
 
-    /// The vectors are those of Bitcoin Core's `netbase_getgroup`.
+    /// The IP addresses and their groups are from Bitcoin Core's `netbase_getgroup`.
     #[test]
     fn groups_are_those_of_bitcoin_core() {
         assert_eq!(group("1.2.3.4:1"), NetGroup([1, 1, 2, 0, 0, 0]));
@@ -100,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn each_name_that_a_proxy_resolves_has_a_group_of_its_own() {
+    fn each_name_has_a_group_of_its_own() {
         assert_eq!(NetGroup::of_name("a:1"), NetGroup::of_name("a:1"));
         assert_ne!(NetGroup::of_name("a:1"), NetGroup::of_name("b:1"));
     }

@@ -1,6 +1,7 @@
 //! The address manager: addresses of peers, and how often each has answered.
 //!
-//! Except for its file, the address manager is pure: callers pass the time (in Unix seconds) and the random generator.
+//! Except for its file, the address manager is pure: callers pass the time (in Unix seconds, but monotonic in
+//! [`AddrTokenBucket`]) and the random generator.
 //!
 //! # Security
 //! As in Bitcoin Core (`addrman.h`), there are two tables: "new" for addresses from gossip and seeds, and "tried" for
@@ -8,7 +9,7 @@
 //! table. These positions follow from a secret key, from the address and, in the new table, from the network group of
 //! the source of the address. In the new table, an address displaces only a terrible one ([`AddrInfo::is_terrible`]).
 //! So whatever a single peer sends, its addresses get at most a sixteenth of the new table, and displace no address
-//! that is alive. Gossip never reaches the tried table.
+//! that is alive. Gossip never puts an address into the tried table.
 
 mod addr_info;
 mod address;
@@ -53,7 +54,7 @@ use table::{CHOICES, Key, Table};
 /// After this many draws without success, [`AddrMan::select`] looks through all addresses.
 const MAX_DRAWS: u32 = 64;
 
-/// Seconds. An address keeps its position in the tried table at least this long after it last answered.
+/// Seconds. For this long after an address last answered, no other takes its position in the tried table.
 const MIN_TRIED_SECS: u64 = 7 * 24 * 60 * 60;
 
 /// Addresses of peers, at most [`CAPACITY`].
@@ -108,7 +109,7 @@ impl AddrMan {
         self.known.get(address)
     }
 
-    /// Returns all addresses, sorted.
+    /// Returns what is known of each address, sorted by address.
     pub fn iter(&self) -> impl Iterator<Item = &AddrInfo> {
         self.known.values()
     }
@@ -169,8 +170,8 @@ impl AddrMan {
         }
     }
 
-    /// Records a failed dial. The failure counts only if some handshake has succeeded since this address's last counted
-    /// failure: otherwise our own network may be down. Source: Bitcoin Core `AddrManImpl::Attempt_`.
+    /// Records a failed dial. An address's first failure counts, a later one only if some handshake has succeeded since
+    /// the last counted failure: otherwise our own network may be down. Source: Bitcoin Core `AddrManImpl::Attempt_`.
     pub fn failed(&mut self, address: &PeerAddress, now: u64) {
         let last_good = self.last_good;
         let Some(info) = self.known.get_mut(address) else { return };
@@ -246,13 +247,13 @@ impl AddrMan {
         }
     }
 
-    /// Forgets an address whose peer misbehaved or is of no use, and does not accept it again for `DISCOURAGE_SECS` seconds.
+    /// Forgets an address whose peer misbehaved or is of no use, and does not accept it again for `DISCOURAGE_SECS`.
     pub fn discourage(&mut self, address: &PeerAddress, now: u64) {
         self.remove(address);
         self.avoided.insert(address, AvoidReason::Discouraged, now);
     }
 
-    /// Forgets an address that leads to ourselves, and does not accept it again for `AVOID_OWN` seconds.
+    /// Forgets an address that leads to ourselves, and does not accept it again for `AVOID_OWN_SECS`.
     pub fn record_own(&mut self, address: &PeerAddress, now: u64) {
         self.remove(address);
         self.avoided.insert(address, AvoidReason::Own, now);
@@ -272,8 +273,8 @@ impl AddrMan {
     }
 
     /// Returns a random address that is not avoided and for which `fits` returns true; `None` only if there is none.
-    /// Both tables are equally likely, and so are the buckets in each table. The more often an address has failed,
-    /// the less likely it is.
+    /// Both tables are equally likely, and full buckets are no likelier than others. The more often an address has
+    /// failed, the less likely it is.
     pub fn select(
         &self,
         now: u64,

@@ -3,8 +3,8 @@
 use super::address::{Host, PeerAddress};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The lowest port that is accepted. Lower ports belong to other services: gossip could make every node connect to
-/// somebody's mail server. Bitcoin Core lists such ports one by one (`IsBadPort`); nearly all of them are below 1024.
+/// The lowest port that is accepted with an IP address. Lower ports belong to other services: gossip could make every
+/// node connect to somebody's mail server. Bitcoin Core lists such ports one by one (`IsBadPort`); most are below 1024.
 const FIRST_PORT: u16 = 1024;
 
 /// The addresses that a peer can have.
@@ -49,7 +49,8 @@ impl PeerAddress {
     }
 }
 
-/// Source: Bitcoin Core `CNetAddr::IsRoutable` (RFC 1918, 2544, 3927, 5737, 6598, 1122).
+/// Source: Bitcoin Core `CNetAddr::IsRoutable` (RFC 1918, 2544, 3927, 5737, 6598, 1122). Unlike in Bitcoin Core, the
+/// reserved range 240.0.0.0/4 is not public.
 fn is_public_v4(ip: Ipv4Addr) -> bool {
     let [a, b, ..] = ip.octets();
     let benchmark = a == 198 && (b & 0xfe) == 18;

@@ -151,8 +151,9 @@ impl Table {
         }
     }
 
-    /// Returns a random address; `None` if the table is empty. All buckets are equally likely, however many addresses
-    /// they hold, so that an attacker gains nothing by filling a few of them.
+    /// Returns a random address; `None` if the table is empty. It comes from a random bucket or, if that is empty, from
+    /// the next one that is not. A full bucket is no likelier than one with a single address, so that an attacker gains
+    /// nothing by filling a few of them.
     pub(super) fn draw(&self, rng: &mut dyn Rng) -> Option<PeerAddress> {
         if self.len == 0 {
             return None;

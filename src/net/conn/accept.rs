@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 /// at ours. The peer sends the first message.
 ///
 /// # Security
-/// The handshake has to be complete within [`Timers::handshake`](super::Timers::handshake). Until then, a message may have
-/// only a few kilobytes (`HANDSHAKE_MAX_PAYLOAD`).
+/// The handshake has to be complete within [`Timers::handshake`](super::Timers::handshake). Until then, a payload may
+/// have only a few kilobytes (`HANDSHAKE_MAX_PAYLOAD`).
 pub fn spawn_accepted<S>(
     id: PeerId,
     stream: S,

@@ -1,4 +1,4 @@
-//! One connection from dial to end: it connects, shakes hands, and exchanges messages.
+//! One connection from start to end: it connects or is accepted, shakes hands, and exchanges messages.
 
 use super::config::{Config, Timers};
 use super::disconnect::Disconnect;

@@ -44,7 +44,7 @@ pub enum Disconnect {
         /// The network of the peer's magic, if it is a known one.
         name: Option<&'static str>,
     },
-    /// The peer's first bytes are not those of Bitcoin's protocol.
+    /// The peer's first bytes belong to a protocol that this program does not speak.
     #[error("answers {protocol}, not Bitcoin's protocol")]
     OtherProtocol {
         /// The protocol that the first bytes belong to.

@@ -9,7 +9,7 @@ use crate::wire::{Command, FrameDecoder, FrameError, MESSAGE_HEADER_LEN, Message
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 
-/// Most bytes that are read at once. A full `headers` message has 162 kB, so it takes two reads.
+/// Most bytes that are read at once. A full `headers` message has 162 kB, so it takes two reads or more.
 const READ_BUFFER: usize = 128 * 1024;
 
 /// Reads messages from a peer.
@@ -109,8 +109,9 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         }
     }
 
-    /// Returns the reason for which a framing error ends the connection. A wrong magic means another network if no
-    /// message came before it, or if a known network has this magic; otherwise the stream is broken.
+    /// Returns the reason for which a framing error ends the connection. A wrong magic means another network if a known
+    /// network has this magic. An unknown magic means another protocol or network if no message came before it;
+    /// otherwise the stream is broken.
     fn explain(&self, error: FrameError) -> Disconnect {
         let FrameError::WrongMagic { expected, got } = error else {
             return Disconnect::Frame(error);
@@ -129,8 +130,8 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
 
 /// Returns whether a malformed message of this kind is only logged.
 ///
-/// Bitcoin Core only logs every message that it cannot decode. Here, other malformed messages end the connection: one
-/// of them may be the answer to a request, and another peer then gets that request.
+/// Bitcoin Core logs a malformed message of any kind, and keeps the connection. Here, a malformed message of another
+/// kind ends the connection: it may be the answer to a request, which another peer then gets.
 fn is_dispensable(command: Command) -> bool {
     matches!(command, Command::FEEFILTER | Command::REJECT | Command::SENDCMPCT)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A protocol that is not Bitcoin's.
+/// A protocol that this program does not speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum OtherProtocol {
     /// HTTP: a web server, a network's login page, or a proxy.
@@ -47,7 +47,7 @@ impl OtherProtocol {
     }
 }
 
-/// Returns whether these bytes can be a command: one or more printable ASCII characters, padded with zeros.
+/// Returns whether these bytes can be a command: one or more ASCII characters from `!` to `~`, padded with zeros.
 fn is_command(bytes: &[u8]) -> bool {
     let name = bytes.iter().take_while(|byte| byte.is_ascii_graphic()).count();
     name > 0 && bytes[name..].iter().all(|byte| *byte == 0)

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 const BIP0031_VERSION: i32 = 60000;
 
 /// The pings of one connection. The first ping is due at once. Each later ping is due one interval after the last ping
-/// was sent, or once that ping is answered, whichever is later. Source: Bitcoin Core `PeerManagerImpl::MaybeSendPing`.
+/// was sent, or once that ping is answered, whichever is later; for a peer from before BIP31 only the interval counts.
+/// Source: Bitcoin Core `PeerManagerImpl::MaybeSendPing`.
 #[derive(Debug)]
 pub(super) struct Pinger {
     interval: Duration,

@@ -5,7 +5,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 /// A message that is encoded already.
 ///
-/// Large answers are encoded on the thread that reads their content from the store. Permits bound how many of them wait.
+/// Large answers are encoded on the thread that reads their content from the store. Permits bound how many answers
+/// wait.
 #[derive(Debug)]
 pub struct EncodedMessage {
     /// The message's command.

@@ -17,8 +17,8 @@ use tokio::sync::{Notify, mpsc, watch};
 
 /// Starts the task of a connection over any stream.
 ///
-/// The task runs `connect` with the connect deadline. `address` only names the peer, in [`PeerInfo`](super::PeerInfo) and
-/// in the log.
+/// The task runs `connect` with the connect deadline. `address` only names the peer, in [`PeerInfo`](super::PeerInfo)
+/// and in the log.
 pub fn spawn_with<S, F, E>(
     id: PeerId,
     address: String,

@@ -92,12 +92,12 @@ pub enum ProxyFault {
         /// The system's error as text.
         text: String,
     },
-    /// The proxy did not answer the greeting in time.
+    /// The proxy did not accept the connection, or did not answer the greeting, in time.
     Silent {
         /// The deadline.
         limit: Duration,
     },
-    /// The answer is not SOCKS5.
+    /// The proxy does not speak SOCKS5.
     NotSocks5 {
         /// What the proxy did instead, as the end of a sentence that begins with "it".
         instead: String,

@@ -26,7 +26,7 @@ const IPV6: u8 = 4;
 /// Greets a proxy, and logs in if the proxy asks for that.
 ///
 /// # Errors
-/// The connection broke, or the proxy refuses the login or does not speak SOCKS5.
+/// The connection broke, or the proxy requires a login that is not given, refuses the login or does not speak SOCKS5.
 pub(super) async fn greet<S>(stream: &mut S, login: Option<&Login>) -> Result<(), ProxyFault>
 where
     S: AsyncRead + AsyncWrite + Unpin,

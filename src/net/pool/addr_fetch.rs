@@ -39,7 +39,8 @@ impl Pool {
         }
     }
 
-    /// Disconnects nodes that have sent no addresses in time. Once no address fetch is left, the search is over.
+    /// Disconnects nodes that have not sent several addresses in time. Once no address fetch is left, the search is
+    /// over.
     pub(super) fn check_addr_fetches(&mut self, now: Moment) {
         let Some(fetched) = self.address_search.fetched else { return };
         let late = |connection: &Connection| {

@@ -31,11 +31,12 @@ pub(super) struct ConnectedPeer {
     pub(super) asked_addresses: bool,
     pub(super) addresses_taken: usize,
     pub(super) addresses_refused: usize,
-    /// By when the peer has to answer the ping that followed a change of the network; `None` if none is unanswered.
+    /// By when the peer has to send anything, since it was pinged after a sleep or a change of the network; `None` if
+    /// it has sent something since, or was not pinged.
     pub(super) ping_deadline: Option<Duration>,
     /// The verified header with most work that the peer has shown.
     pub(super) tip: Option<BestHeader>,
-    /// When the peer last showed a better tip; zero if it never did.
+    /// When the peer last showed a better tip than before; zero if it never did.
     pub(super) last_news: Duration,
     pub(super) lag: Option<Lag>,
     /// Whether the peer may stay behind, since it was among the first to have our tip.

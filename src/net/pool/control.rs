@@ -1,5 +1,5 @@
-//! Carries out the user's requests to a running pool: adds, removes, disconnects and pings peers, and switches the network
-//! on and off.
+//! Carries out the user's requests to a running pool: adds, removes, disconnects and pings peers, and switches the
+//! network on and off.
 
 use super::Pool;
 use super::connection::Connection;
@@ -25,7 +25,7 @@ impl Pool {
         self.named.remove(address)
     }
 
-    /// Dials a peer (`host:port`) now. A peer that was not named before is dialled only once.
+    /// Dials a peer (`host:port`) now, unless it is in use. A peer that was not named before is dialled only once.
     ///
     /// # Errors
     /// There are too many named peers.
@@ -44,8 +44,8 @@ impl Pool {
         self.connections_where(same).first().copied()
     }
 
-    /// Disconnects a peer at the user's request, and returns whether there was one. A named peer is dialled again as if it
-    /// had been lost; the address of any other peer is not dialled again for two hours.
+    /// Disconnects a peer at the user's request, and returns whether there was one. A named peer is dialled again as if
+    /// it had been lost; the address of a found peer is not dialled again for two hours.
     pub fn disconnect_requested(&mut self, id: PeerId, now: Moment, rng: &mut dyn Rng) -> bool {
         let Some(target) = self.connections.get(&id).map(|connection| connection.target.clone())
         else {

@@ -189,7 +189,7 @@ impl Pool {
             && !history.lost_peers.is_resting(address, now, self.persists())
     }
 
-    /// Returns whether a named peer is at this address.
+    /// Returns whether a named peer that is being dialled or is connected has this address.
     fn is_named_address(&self, address: &PeerAddress) -> bool {
         let socket = address.socket_addr();
         let text = address.to_string();
@@ -212,7 +212,8 @@ impl Pool {
     /// Returns whether an address is left alone because it did not answer lately. A pool that does not persist never
     /// repeats a dial that failed.
     ///
-    /// While no peer is connected, failures of earlier runs do not count: the network may have been the reason.
+    /// While no peer is connected, failures from earlier runs or before a change of the network do not count: the
+    /// network may have been the reason.
     fn is_resting(&self, info: &AddrInfo, now: Moment) -> bool {
         if info.last_try <= info.last_success || info.last_try > now.unix {
             return false;
@@ -275,7 +276,8 @@ impl Pool {
         (if is_fixed_seed { self.free_slots() } else { self.slots_for_others(now) }) > 0
     }
 
-    /// Returns the next fixed seed to dial for the slots that are kept for fixed seeds.
+    /// Returns the next fixed seed to dial for the slots that are kept for fixed seeds, and adds it to the address
+    /// manager.
     fn next_fixed_seed(&mut self, in_use: &InUse, now: Moment) -> Option<PeerAddress> {
         let kept = self.slots_for_fixed_seeds(now.since_start);
         if self.fixed_seed_dials() >= kept * FIXED_SEED_DIALS_PER_SLOT {

@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 /// Whether the proxy works.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum ProxyState {
-    /// The proxy has not been used yet, or there is none.
+    /// No dial has ended yet.
     #[default]
     Unknown,
     /// The proxy has failed, and never worked.
     Failed,
-    /// The proxy has made a connection, or at least tried to reach a peer.
+    /// The proxy has made a connection, or at least tried to reach a peer; or there is no proxy.
     Works,
 }
 
@@ -23,7 +23,8 @@ pub(super) struct DialHistory {
     pub(super) lost_peers: LostPeers,
     pub(super) networks: Networks,
     pub(super) proxy: ProxyState,
-    /// Addresses that this pool has dialled without success.
+    /// Addresses that this pool has dialled without success, or whose peers left a request unanswered, since the last
+    /// change of the network.
     failed: BTreeSet<PeerAddress>,
 }
 
@@ -37,7 +38,7 @@ impl DialHistory {
         }
     }
 
-    /// Records that an address was dialled without success.
+    /// Records that an address was dialled without success, or that its peer left a request unanswered.
     pub(super) fn record_failure(&mut self, address: PeerAddress) {
         if self.failed.len() >= CAPACITY {
             self.failed.clear();
@@ -45,7 +46,7 @@ impl DialHistory {
         self.failed.insert(address);
     }
 
-    /// Returns whether this pool has dialled an address without success.
+    /// Returns whether a failure of this address is recorded.
     pub(super) fn has_failed(&self, address: &PeerAddress) -> bool {
         self.failed.contains(address)
     }
@@ -60,7 +61,7 @@ impl DialHistory {
         self.proxy = ProxyState::Works;
     }
 
-    /// Forgets all failures, since this computer may be in another network now.
+    /// Forgets all failures except the proxy's, since this computer may be in another network now.
     pub(super) fn on_network_changed(&mut self) {
         self.lost_peers.clear();
         self.failed.clear();

@@ -210,7 +210,8 @@ impl Pool {
         }
     }
 
-    /// Forgets a peer that left a request unanswered and was disconnected. The network may be to blame.
+    /// Forgets a peer that left a request unanswered and was disconnected. The network may be to blame, so this counts
+    /// only as a failed dial.
     pub fn stalled(&mut self, id: PeerId, now: Moment, rng: &mut dyn Rng) {
         let Some(connection) = self.forget(id) else { return };
         match connection.target {

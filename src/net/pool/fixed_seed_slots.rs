@@ -10,11 +10,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::mem;
 use std::time::Duration;
 
-/// How many of the first peers are taken from the fixed seeds; if fewer than four peers are wanted, half of these.
+/// How many of the first peers are taken from the fixed seeds, but at most half of the wanted peers.
 const SLOTS: usize = 2;
 
-/// How long the slots are kept once there are fixed seeds to dial: as long as a dial may take. If all fixed seeds are dead,
-/// it takes up to this much longer until all wanted peers are connected.
+/// How long the slots are kept once the fixed seeds are known: as long as a dial without a proxy may take. If all fixed
+/// seeds are dead, it takes up to this much longer until all wanted peers are connected.
 const KEPT_FOR: Duration = Duration::from_secs(5);
 
 /// The slots that only fixed seeds can have.
@@ -43,7 +43,7 @@ impl FixedSeedSlots {
         due.then_some(Action::Search(Search::FixedSeeds))
     }
 
-    /// Takes the fixed seeds, in random order, and returns whether they are for the slots alone.
+    /// Takes the fixed seeds, in random order, and returns whether they were looked up for the slots alone.
     pub(super) fn found(&mut self, found: &[(AdvertisedAddress, NetGroup)], now: Duration) -> bool {
         if self.slots > 0 && self.until.is_none() {
             self.waiting = found.iter().copied().collect();

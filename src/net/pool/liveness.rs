@@ -66,7 +66,7 @@ impl Pool {
         self.connections.values().filter_map(|connection| connection.peer.as_ref())
     }
 
-    /// Pings all peers and forgets old failures: our address or our route has changed, and connections may be dead
+    /// Pings all peers and forgets old failures: our address or our route may have changed, and connections may be dead
     /// without a sign of it.
     pub fn network_changed(&mut self, now: Moment) {
         for (id, connection) in &mut self.connections {
@@ -83,8 +83,8 @@ impl Pool {
         self.wake();
     }
 
-    /// Detects that the computer has slept: the wall clock went on while the monotonic clock stood still, or the last
-    /// poll was long ago.
+    /// Assumes that the computer has slept if the wall clock went on while the monotonic clock stood still, or if the
+    /// last poll was long ago. A wall clock that was set counts as a sleep too.
     pub(super) fn detect_sleep(&mut self, now: Moment) {
         let last = self.tip_monitor.last_poll;
         let passed = now.since_start.saturating_sub(last.since_start);
@@ -96,7 +96,7 @@ impl Pool {
         }
     }
 
-    /// Disconnects peers that did not answer the ping after a change of the network.
+    /// Disconnects peers that have sent nothing in time after the ping that follows a sleep or a change of the network.
     pub(super) fn check_pings(&mut self, now: Duration) {
         let late = |connection: &Connection| {
             let deadline = connection.peer.as_ref().and_then(|peer| peer.ping_deadline);
@@ -112,7 +112,7 @@ impl Pool {
         }
     }
 
-    /// Disconnects found peers whose tip stays behind ours.
+    /// Disconnects unprotected peers, except named ones, whose tip stays behind ours.
     /// Source: Bitcoin Core `PeerManagerImpl::ConsiderEviction`.
     pub(super) fn check_lags(&mut self, now: Duration) {
         if !self.tip_monitor.following {

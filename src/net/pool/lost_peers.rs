@@ -64,7 +64,7 @@ impl LostPeers {
         })
     }
 
-    /// Returns whether any lost peer that is not given up still waits for the end of its pause.
+    /// Returns whether any peer that was lost fewer than [`MAX_LOSSES`] times waits for the end of its pause.
     pub(super) fn is_any_waiting(&self, now: Duration) -> bool {
         self.0.values().any(|loss| loss.count < MAX_LOSSES && loss.not_before > now)
     }

@@ -57,8 +57,8 @@ const MAX_FRUITLESS: u32 = 32;
 
 /// How long a changed address manager may stay unsaved. Source: Bitcoin Core `DUMP_PEERS_INTERVAL`.
 const SAVE_AFTER: Duration = Duration::from_secs(15 * 60);
-/// How long an important change may stay unsaved: `SAVE_AT_START` during the first `START_PERIOD`, `SAVE_SOON` afterwards.
-/// The next start needs the important changes most.
+/// How long an important change may stay unsaved: `SAVE_AT_START` during the first `START_PERIOD`, `SAVE_SOON`
+/// afterwards. The next start needs the important changes most.
 const SAVE_SOON: Duration = Duration::from_secs(2 * 60);
 const SAVE_AT_START: Duration = Duration::from_secs(2);
 const START_PERIOD: Duration = Duration::from_secs(60);
@@ -84,7 +84,7 @@ pub struct Pool {
     ever_connected: bool,
     /// Whether the network is on: the user can switch it off, so that no peer is connected.
     network_active: bool,
-    /// Connections to peers that closed or broke since a peer was last useful.
+    /// Connections to peers that ended with [`Blame::Network`](crate::net::Blame) since a peer was last useful.
     fruitless: u32,
     connections: BTreeMap<PeerId, Connection>,
     next_id: u64,
@@ -228,7 +228,7 @@ impl Pool {
         &self.addrman
     }
 
-    /// Replaces the address manager by the one that another process has written.
+    /// Replaces the address manager with the one that another process has written.
     pub fn replace_addrman(&mut self, addrman: AddrMan) {
         self.addrman = addrman;
         self.save_state.changed = false;
@@ -317,7 +317,7 @@ impl Pool {
         self.connections.get(&id).is_some_and(Connection::is_named)
     }
 
-    /// Returns whether no peer is connected, and none will ever be.
+    /// Returns whether no peer is connected or being dialled, and none ever will be.
     pub fn is_exhausted(&self, now: Moment) -> bool {
         if self.settings.persistence == Persistence::Forever {
             return false;

@@ -5,8 +5,8 @@ use crate::net::addrman::AddressNetwork;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// After this many dials in a row that our own system refused ("network is unreachable"), a network is left alone for a
-/// while.
+/// After this many dials in a row that our own system refused ("network is unreachable") or at which the proxy failed,
+/// a network is left alone for a while.
 const LOCAL_FAILURES: u32 = 3;
 const LOCAL_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_LOCAL_PAUSE: Duration = Duration::from_secs(60);
@@ -53,7 +53,8 @@ impl Networks {
             .min()
     }
 
-    /// Records that a dial failed. `local` means that the dial did not even leave this computer.
+    /// Records that a dial failed. `local` means that the dial did not even leave this computer, or that the proxy
+    /// failed.
     pub(super) fn failed(&mut self, network: AddressNetwork, local: bool, now: Duration) {
         let (limit, first, longest) = if local {
             (LOCAL_FAILURES, LOCAL_PAUSE, LONGEST_LOCAL_PAUSE)
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv6_addresses_are_not_dialled_without_ipv6_until_a_reset() {
+    fn ipv6_rests_without_ipv6_and_a_reset_ends_the_rest() {
         let mut networks = Networks::new(false);
         for _ in 0..3 {
             networks.failed(AddressNetwork::Ipv6, true, START);

@@ -12,7 +12,7 @@ const ENOUGH: usize = 16;
 /// How long the pool tries the address manager before it asks DNS, while it has hardly any peer: a DNS query tells the
 /// seeds' operators, and the provider, that a node starts. Bitcoin Core waits 11 s (`DNSSEEDS_DELAY_FEW_PEERS`).
 const DELAY_WITH_FEW_PEERS: Duration = Duration::from_secs(5);
-/// The same delay while the pool has some peers, but fewer than wanted.
+/// How long the pool tries the address manager before it asks DNS, while it has some peers, but fewer than wanted.
 const DELAY_WITH_SOME_PEERS: Duration = Duration::from_secs(60);
 /// Fewer peers than this count as hardly any.
 const FEW_PEERS: usize = 2;
@@ -57,7 +57,7 @@ impl SourceState {
 pub(super) struct AddressSearch {
     /// Addresses that were found and not dialled yet.
     pub(super) fresh: VecDeque<PeerAddress>,
-    /// How many addresses the seeds have sent through the proxy; `None` while no seed is being asked through it.
+    /// How many addresses the seeds have sent through the proxy; `None` while no seed is being asked through the proxy.
     pub(super) fetched: Option<usize>,
     dns_allowed: bool,
     dns: SourceState,
@@ -134,7 +134,7 @@ impl AddressSearch {
         self.dns.running || self.fixed_seeds.running
     }
 
-    /// Returns whether every source has answered, and none is being asked.
+    /// Returns whether every source that may be asked has answered, and none is being asked.
     pub(super) fn is_done(&self) -> bool {
         let done = |source: &SourceState| source.ended.is_some() && !source.running;
         (!self.dns_allowed || done(&self.dns)) && done(&self.fixed_seeds)

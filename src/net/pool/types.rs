@@ -25,7 +25,8 @@ pub enum Persistence {
 /// The data that peers have to offer. Peers that the user named are used whatever they offer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RequiredData {
-    /// Headers. Once our tip is recent, pruned nodes (BIP159) are enough; before that, a peer has to serve the whole chain.
+    /// Headers. Once our tip is recent, pruned nodes (BIP159) are enough; before that, a peer has to serve the whole
+    /// chain.
     #[default]
     Headers,
     /// The last blocks, with witnesses. Pruned nodes serve them too (BIP159).
@@ -37,17 +38,18 @@ pub enum RequiredData {
 /// How the pool finds and keeps peers.
 #[derive(Clone, Debug, Default)]
 pub struct PoolSettings {
-    /// If not empty, the pool dials only these peers (`host:port`) and looks for no others.
+    /// If not empty, the pool looks for no peers: it dials only these (`host:port`), and those that the user names
+    /// while it runs.
     pub connect: Vec<String>,
     /// Peers (`host:port`) to connect to in addition to those that are found.
     pub add_peers: Vec<String>,
-    /// How many peers to keep connected.
+    /// How many peers to keep connected, unless more are named. Ignored if `connect` is not empty.
     pub wanted: usize,
     /// How long to go on looking for peers.
     pub persistence: Persistence,
     /// The data that peers have to offer.
     pub required_data: RequiredData,
-    /// Whether to send no `getaddr`.
+    /// Whether to send no `getaddr`, except to the seeds that are dialled through a proxy.
     pub no_gossip: bool,
     /// Whether the DNS seeds may be asked.
     pub dns: bool,
@@ -115,7 +117,7 @@ pub enum Action {
 /// Why the pool disconnects a peer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DisconnectReason {
-    /// Enough other peers are connected.
+    /// No slot is free for the peer: enough others are connected, or the free slots are kept for fixed seeds.
     #[error("enough peers without it")]
     Surplus,
     /// The connection only tested whether the address answers.
@@ -138,8 +140,8 @@ pub enum DisconnectReason {
         /// The other name.
         other: String,
     },
-    /// The peer's tip stayed behind while ours moved.
-    #[error("stays behind: height {} where others have {ours}", height_text(*height))]
+    /// The peer's tip stayed behind ours.
+    #[error("stays behind: height {} where ours is {ours}", height_text(*height))]
     Lagging {
         /// Height of the header with most work that the peer has shown.
         height: Option<u32>,
@@ -155,7 +157,7 @@ pub enum DisconnectReason {
     /// The connection was only for addresses.
     #[error("sent {count} addresses, for which it was dialled")]
     AddrFetch {
-        /// How many addresses the peer sent.
+        /// How many addresses the pool took from the message that ended the connection; 0 if the deadline ended it.
         count: usize,
     },
     /// There was one peer too many, and this peer had gone longest without showing a better tip.
@@ -248,9 +250,9 @@ pub struct PeerStatus {
     pub relay: bool,
     /// Whether the peer was asked for addresses.
     pub asked_addresses: bool,
-    /// How many of the addresses that the peer sent were passed to the address manager.
+    /// How many of the addresses that the peer sent were within its rate limit.
     pub addresses_taken: usize,
-    /// How many of the addresses that the peer sent were ignored, because there were too many.
+    /// How many of the addresses that the peer sent were ignored, because they exceeded its rate limit.
     pub addresses_refused: usize,
     /// The counters of the connection's bytes. They keep counting while the connection lasts.
     pub traffic: TrafficCounters,

@@ -45,7 +45,7 @@ async fn the_handshake_succeeds_with_a_peer_that_sends_everything_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_handshake_succeeds_byte_by_byte() {
+async fn the_handshake_succeeds_byte_by_byte_and_with_verack_first() {
     let mut scene = scene();
     for message in [Message::Verack, Message::Version(version()), Message::GetAddr] {
         for byte in encode_frame(MAGIC, &message) {
@@ -71,7 +71,7 @@ async fn a_peer_that_dialled_us_sends_version_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_networks_magic_is_named() {
+async fn another_networks_magic_is_reported_with_the_networks_name_if_that_is_known() {
     for (magic, name) in [(TESTNET3, Some("testnet3")), ([1, 2, 3, 4], None)] {
         let mut scene = scene();
         scene.remote.write(&encode_frame(magic, &Message::Version(version()))).await;
@@ -145,7 +145,7 @@ async fn an_old_version_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_large_message_before_the_handshake_is_refused_by_its_header() {
+async fn a_large_message_during_the_handshake_is_refused_by_its_header() {
     let mut scene = scene();
     let big = Message::Unknown { command: Command::new("cmpctblock"), payload: vec![0; 4097] };
     scene.remote.write(&encode_frame(MAGIC, &big)[..24]).await;
@@ -155,7 +155,7 @@ async fn a_large_message_before_the_handshake_is_refused_by_its_header() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_before_verack_are_ignored() {
+async fn pings_and_getaddr_before_verack_are_ignored() {
     let mut scene = scene();
     scene.remote.send(&Message::Ping(Some(1))).await;
     scene.remote.send(&Message::Version(version())).await;

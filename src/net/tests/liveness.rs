@@ -146,7 +146,7 @@ async fn a_peer_that_does_not_read_is_dropped_after_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sending_to_a_full_queue_fails_at_once() {
+async fn try_send_fails_while_the_queue_is_full() {
     let scene = scene();
     for _ in 0..SEND_QUEUE {
         scene.handle.try_send(Message::GetAddr).unwrap();
@@ -203,7 +203,7 @@ async fn a_disconnect_ends_even_a_connection_that_is_stuck_writing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropping_the_receiver_of_events_ends_the_connection() {
+async fn without_a_receiver_of_events_the_next_event_ends_the_connection() {
     let Scene { handle, events, mut remote } = connected().await;
     drop(events);
     remote.send(&Message::GetAddr).await;

@@ -84,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Remote<S> {
     }
 
     async fn receive(&mut self) -> Message {
-        self.try_receive().await.expect("the peer should still be there")
+        self.try_receive().await.expect("the connection should still be open")
     }
 
     async fn receive_version(&mut self) -> Version {
@@ -143,7 +143,7 @@ async fn connected() -> Scene<DuplexStream> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Scene<S> {
     async fn event(&mut self) -> ConnectionEvent {
-        self.events.recv().await.expect("a disconnect ends the events")
+        self.events.recv().await.expect("events end only after a disconnect")
     }
 
     async fn connection(&mut self) -> PeerInfo {

@@ -61,7 +61,7 @@ async fn an_accepted_peer_is_answered_over_tcp() {
 }
 
 #[tokio::test]
-async fn a_closed_port_is_unreachable_and_nobody_is_blamed() {
+async fn a_closed_port_is_unreachable_and_the_peer_is_not_blamed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);

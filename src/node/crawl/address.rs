@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub(super) struct CrawlAddress {
     /// `host:port`.
     pub(super) address: String,
-    /// The service bits that the sender of the address claims for it.
+    /// The service bits that the sender of the address claims for it; 0 for an address that the crawl starts with.
     pub(super) services: u64,
 }
 
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_and_private_addresses_are_dialled_on_a_local_network_only() {
+    fn addresses_that_are_not_routable_are_dialled_on_a_local_network_only() {
         for text in [
             "10.0.0.1:8333",
             "127.0.0.1:8333",
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_hosts_and_ports_below_1024_are_not_dialled_on_any_network() {
+    fn invalid_hosts_and_ports_below_1024_are_not_dialled_even_on_a_local_network() {
         for text in ["0.0.0.0:8333", "255.255.255.255:8333", "224.0.0.1:8333", "[::]:8333"] {
             assert!(!is_dialable(text, Scope::Local), "{text}");
         }

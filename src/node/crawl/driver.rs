@@ -64,15 +64,15 @@ pub struct CrawlResult {
     pub unasked: Vec<PeerRow>,
     /// How many addresses are known, and how many peers were asked and reached.
     pub counts: CrawlCounts,
-    /// Why peers could not be reached.
+    /// Why connections could not be made, or ended before the crawl closed them.
     pub failures: Failures,
 }
 
 /// Asks peers for addresses, beginning with the peers in `start`. If the journal holds entries of an earlier run,
 /// continues that run.
 ///
-/// `progress` is called with the figures so far, and with the number of peers that will have been asked in the end if no
-/// further addresses are found. The crawl ends early when `stop` becomes true.
+/// `progress` is called with the figures so far, and with the number of peers that will have been asked in the end if
+/// no further addresses are found. The crawl ends early when `stop` becomes true.
 ///
 /// # Errors
 /// The journal could not be written.
@@ -170,7 +170,8 @@ impl<'a> Driver<'a> {
         let earlier = self.journal.as_mut().map(|journal| std::mem::take(&mut journal.earlier));
         for entry in earlier.unwrap_or_default() {
             match entry {
-                // These addresses were within the limit of ports for each host when the entry was written.
+                // The limit of ports for each host was applied before the entry was written, except to addresses that
+                // the user named.
                 JournalEntry::Found(addresses) => drop(self.crawl.start_with(addresses, true)),
                 JournalEntry::Asked { row, learned } => self.crawl.replay(row, learned),
                 JournalEntry::Crawl { .. } => {}

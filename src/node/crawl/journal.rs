@@ -1,9 +1,9 @@
 //! The file from which an interrupted crawl continues.
 //!
-//! The journal is a JSON Lines file to which entries are only appended: first the addresses to start with, then each
-//! peer that was asked, with the new addresses that it sent. Replaying the entries restores the crawl's state. A
-//! killed process loses only its open connections; a power cut loses at most the entries since the last sync to the
-//! disk.
+//! The journal is a JSON Lines file to which entries are appended: one that identifies the file, and then, for each
+//! run, the new addresses to start with and each peer that was asked, with the new addresses that it sent. Replaying
+//! the entries restores the crawl's state. A killed process loses only its open connections; a power cut loses at most
+//! the entries since the last sync to the disk.
 
 use super::address::CrawlAddress;
 use super::row::PeerRow;
@@ -89,10 +89,12 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal in the network's folder. A missing folder or file is created. If `restart`, the file is emptied.
+    /// Opens the journal in the network's folder. A missing folder or file is created. If `restart` is true, the
+    /// file is emptied.
     ///
     /// # Errors
-    /// Another process has the file open, or the file is not a journal of this network, or cannot be read or written.
+    /// Another crawl has the file open, or the file is not a journal of this network and version, or cannot be read or
+    /// written.
     pub fn open(folder: &Path, network: Network, restart: bool) -> Result<Self, JournalError> {
         let path = folder.join(JOURNAL_FILE);
         let io = |source| JournalError::Io { path: path.clone(), source };
@@ -129,7 +131,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Returns whether the journal has entries of an earlier run.
+    /// Returns whether the journal has entries of an earlier run. This is false once the crawl has replayed them.
     pub fn is_resumed(&self) -> bool {
         !self.earlier.is_empty()
     }

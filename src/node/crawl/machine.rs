@@ -78,8 +78,8 @@ struct OpenPeer {
 struct PeerAnswers {
     info: HandshakeInfo,
     latency: Duration,
-    /// How many pings the peer has answered. The first ping may have been sent before our `getaddr`; the second was sent
-    /// after it.
+    /// How many pings the peer has answered. The first ping may have been sent before our `getaddr`; the second was
+    /// sent after it.
     pongs: u32,
     /// How many addresses the peer has sent, dialable or not, counted up to [`MAX_PER_PEER`].
     count: usize,
@@ -210,7 +210,7 @@ impl Crawl {
         }
     }
 
-    /// Returns the time by which [`Crawl::poll`] has to be called again; `None` if no connected peer has a deadline.
+    /// Returns the time by which [`Crawl::poll`] has to be called again; `None` if no peer is connected.
     pub(super) fn deadline(&self) -> Option<Duration> {
         self.open.values().filter_map(|peer| Some(peer.answers.as_ref()?.deadline)).min()
     }
@@ -267,8 +267,8 @@ impl Crawl {
         let (row, addresses) = match peer.answers {
             None => (PeerRow::failed(&peer.address, error), Vec::new()),
             Some(answers) => {
-                // A peer that sent addresses has answered. A peer that answered a ping sent after our `getaddr`, and sent
-                // no addresses before, has none to send. Neither is an error.
+                // A peer that sent addresses has answered. A peer that answered a ping sent after our `getaddr`, and
+                // sent no addresses before, has none to send. Neither is an error.
                 let error = error.filter(|_| answers.pongs < 2 && answers.count == 0);
                 let PeerAnswers { info, latency, count, addresses, .. } = answers;
                 (PeerRow::reached(&peer.address, info, latency, count, error), addresses)
@@ -303,7 +303,7 @@ impl Crawl {
         }
     }
 
-    /// Ends a connection of which nothing was learnt, and puts its address back into the queue.
+    /// Ends a connection from which nothing was learnt, and puts its address back into the queue.
     pub(super) fn requeue(&mut self, id: PeerId) {
         let Some(peer) = self.open.remove(&id) else { return };
         if let Some(known) = self.known.get_mut(&peer.address) {

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 ///
 /// # Security
 /// The sources take turns, and each turn takes a random address from the source's list. So a peer that sends a thousand
-/// made-up addresses gets no more turns than a peer that sends ten, as long as the other lists are not empty.
+/// made-up addresses gets no more turns than a peer that sends ten, until the shorter list is empty.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AddressQueue {
     lists: VecDeque<Vec<String>>,

@@ -14,7 +14,8 @@ pub struct PeerRow {
     pub version: Option<i32>,
     /// The names of the services that the peer offers or, if it was not asked, that others claim for it.
     pub services: Vec<String>,
-    /// The peer's user agent as received. Before it is shown, [`safe_text`](crate::wire::safe_text) has to make it safe.
+    /// The peer's user agent as received. Before it is shown, [`safe_text`](crate::wire::safe_text) has to make it
+    /// safe.
     pub user_agent: Option<String>,
     /// The height of the peer's best chain, as the peer claims.
     pub height: Option<i32>,
@@ -79,6 +80,6 @@ pub struct CrawlCounts {
     pub known: usize,
     /// Peers that completed the handshake.
     pub reachable: usize,
-    /// Peers that were dialled, successfully or not.
+    /// Peers that the crawl is done with, whether they could be reached or not.
     pub asked: usize,
 }

@@ -211,8 +211,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Schedules an event at a random time within [`GRACE`], the time for which the crawl waits if the answer comes after
-    /// the second pong.
+    /// Schedules an event at a random time within [`GRACE`], the time for which the crawl waits after the second pong
+    /// for an answer that has not come yet.
     fn schedule(&mut self, id: PeerId, event: SimEvent, rng: &mut StdRng) {
         let at = self.now + rng.random_range(1..2000) * MS;
         self.pending.insert((at, rng.random()), (id, event));
@@ -257,8 +257,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Runs the crawl to its end, or interrupts it after `steps` events and deadlines. Returns the peers that were asked,
-    /// and whether the crawl ended.
+    /// Runs the crawl to its end, or interrupts it after `steps` events and deadlines. Returns the peers that were
+    /// asked, and whether the crawl ended.
     fn run(&mut self, mut steps: usize, rng: &mut StdRng) -> (Vec<AskedPeer>, bool) {
         let mut journal = Vec::new();
         loop {

@@ -45,7 +45,7 @@ pub(crate) struct FetchedBlock {
 /// Downloads a block from one peer. If that peer is slow or does not have the block, other peers are asked as well.
 ///
 /// # Errors
-/// No peer could be used, no peer sent the block, or the thread that checked a block panicked.
+/// No peer could be used, no peer sent the block, or the task that checked a block panicked.
 pub(crate) async fn fetch_block(
     options: FetchOptions,
     wanted: WantedBlock,

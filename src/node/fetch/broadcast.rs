@@ -15,12 +15,12 @@ use tracing::{info, warn};
 /// The broadcast is over once this many peers have fetched the transaction.
 const ENOUGH_PEERS: usize = 2;
 
-/// The longest time for a broadcast, including the time to connect. Bitcoin Core waits some seconds before it requests a
-/// transaction from an inbound peer (`NONPREF_PEER_TX_DELAY`, `OVERLOADED_PEER_TX_DELAY`).
+/// The longest time for a broadcast, including the time to connect. Bitcoin Core waits some seconds before it requests
+/// a transaction from an inbound peer (`NONPREF_PEER_TX_DELAY`, `OVERLOADED_PEER_TX_DELAY`).
 const BROADCAST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long to wait for a second peer after the first peer has requested the transaction. A second peer may never request
-/// it, since the first peer may have relayed it to all others.
+/// How long to wait for a second peer after the first peer has requested the transaction. A second peer may never
+/// request it, since the first peer may have relayed it to all others.
 const SECOND_PEER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long to wait for the answer that shows that a peer has read the transaction.
@@ -158,8 +158,8 @@ impl BroadcastTask {
     }
 
     /// Sends the transaction to a peer that has requested it, and requests the same transaction back. Peers answer in
-    /// order, so the answer shows that the peer has read the transaction. If the connection were closed before the answer,
-    /// the transaction could be lost.
+    /// order, so the answer shows that the peer has read the transaction. If the connection were closed before the
+    /// answer, the transaction could be lost.
     fn send_to(&mut self, id: PeerId, asked: Inventory) {
         let Some(peer) =
             self.announced_to.get_mut(&id).filter(|peer| peer.state == RequestState::Announced)

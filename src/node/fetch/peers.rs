@@ -73,7 +73,7 @@ impl FetchPeers {
             for command in self.peers.poll() {
                 match command {
                     PeerCommand::Forget(id) => self.disconnected.push_back(id),
-                    // The pool checks its peers' tips only if the task reports its own tip, which a request does not.
+                    // The pool checks its peers' tips only for a task that follows the chain, which a request does not.
                     PeerCommand::CheckTip(_) => {}
                 }
             }

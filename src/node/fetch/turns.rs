@@ -9,8 +9,8 @@ use tokio::time::Instant;
 /// Decides which peer is asked for a block, and when.
 ///
 /// The peers take turns. If a peer has not sent the block after `patience`, the next peer is asked too, and the first
-/// peer may still send the block until its deadline. So a silent peer delays the block only by `patience`. At most about
-/// `delivery / patience` peers send the block at once, each up to 4 MB.
+/// peer may still send the block until its deadline. So a silent peer delays the block only by `patience`. At most
+/// about `delivery / patience` peers send the block at once, each up to 4 MB.
 #[derive(Debug)]
 pub(super) struct Turns {
     delivery: Duration,
@@ -24,8 +24,8 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    /// Starts without peers. Each peer has the time `delivery` to send the block. After `patience`, another peer is asked
-    /// too.
+    /// Starts without peers. Each peer has the time `delivery` to send the block. After `patience`, another peer is
+    /// asked too.
     pub(super) fn new(delivery: Duration, patience: Duration, now: Instant) -> Self {
         Self { delivery, patience, asked: BTreeMap::new(), idle: VecDeque::new(), next_turn: now }
     }
@@ -46,7 +46,7 @@ impl Turns {
         Some(id)
     }
 
-    /// Returns whether a peer was asked and still has time.
+    /// Returns whether a peer was asked and has not been removed since.
     pub(super) fn is_asked(&self, id: PeerId) -> bool {
         self.asked.contains_key(&id)
     }
@@ -62,8 +62,8 @@ impl Turns {
         self.asked.extract_if(.., |_, deadline| *deadline <= now).map(|(id, _)| id).collect()
     }
 
-    /// Returns when [`ask`](Self::ask) or [`take_late`](Self::take_late) may next have something to return. Without peers,
-    /// this is `now` plus the time to deliver.
+    /// Returns when [`ask`](Self::ask) or [`take_late`](Self::take_late) may next have something to return. Without
+    /// peers, this is `now` plus the time to deliver.
     pub(super) fn wake_at(&self, now: Instant) -> Instant {
         let first_deadline = self.asked.values().min().copied();
         let next_turn = (!self.idle.is_empty()).then_some(self.next_turn);

@@ -7,7 +7,8 @@ use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
 use std::path::Path;
 
-/// The largest share of all addresses that an answer contains, in per cent. Source: Bitcoin Core `MAX_PCT_ADDR_TO_SEND`.
+/// The largest share of all addresses that an answer contains, in per cent. Source: Bitcoin Core
+/// `MAX_PCT_ADDR_TO_SEND`.
 const MAX_PERCENT: usize = 23;
 
 /// How many seconds all peers get the same answer: a random number in this range (end exclusive). Source: Bitcoin Core
@@ -28,8 +29,8 @@ const SHOWN_AGE: u64 = 2 * 3600;
 /// The answer that all peers get until it expires.
 ///
 /// # Security
-/// As in Bitcoin Core, the answer is cached. A peer that asks often can neither read the whole address manager, nor learn
-/// from changed answers which peers we are connected to.
+/// As in Bitcoin Core, the answer is cached. A peer that asks often can neither read the whole address manager, nor
+/// learn from changed answers which peers we are connected to.
 #[derive(Debug, Default)]
 pub(super) struct AddressCache {
     chosen: Vec<AddrInfo>,
@@ -55,7 +56,8 @@ impl AddressCache {
         self.expires = now + lifetime;
     }
 
-    /// Returns the message for a peer; `None` if it would have no addresses. `addr` carries only IP addresses.
+    /// Returns the message for a peer; `None` if it would have no addresses. A peer that does not want `addrv2`
+    /// gets `addr`, which carries only IP addresses.
     pub(super) fn message(&self, peer: &PeerInfo, now: u64) -> Option<Message> {
         let time = |info: &AddrInfo| {
             let shown = info.last_seen.min(now.saturating_sub(SHOWN_AGE));

@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 pub(super) const MAX_CONNECTIONS: usize = 114;
 
 /// The greatest number of connections from one [`Origin`]: a quarter of all. Several nodes can share an origin, for
-/// example behind a Tor exit.
+/// example because they use the same Tor exit.
 pub(super) const MAX_PER_ORIGIN: usize = MAX_CONNECTIONS / 4;
 
 /// The greatest number of connections from one network group: half of all.
@@ -54,9 +54,10 @@ pub(super) enum InboundAdmission {
 ///
 /// # Security
 /// An attacker with many addresses could use up all connections. So once there are [`MAX_CONNECTIONS`], a new
-/// connection replaces the youngest connection of the largest network group. The new connection is refused if its
-/// own group would then be at least as large as the largest group is now. Bitcoin Core's `SelectNodeToEvict` chooses the
-/// peer to disconnect in the same way, but first protects peers by properties that a light client cannot measure.
+/// connection replaces the youngest connection of the largest network group. The new connection is refused if its own
+/// group would then be at least as large as the largest group is now. Bitcoin Core's `SelectNodeToEvict` chooses the
+/// peer to disconnect in the same way, but first protects some peers, such as those that sent new transactions or
+/// blocks.
 pub(super) fn decide(candidates: &[EvictionCandidate], newcomer: IpAddr) -> InboundAdmission {
     let group = group_of(newcomer);
     let origin = Origin::of(newcomer);

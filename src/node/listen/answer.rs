@@ -7,8 +7,8 @@ use crate::wire::{
     GetHeaders, HeadersMessage, MAX_HEADERS, Message, encode_frame, encode_headers_frame,
 };
 
-/// How many attempts there are to read an answer. An attempt fails if the chain is reorganised between the search for the
-/// fork and the reading of the headers.
+/// How many attempts there are to read an answer. An attempt fails if the chain is reorganised between the search for
+/// the fork and the reading of the headers.
 const ATTEMPTS: u32 = 3;
 
 /// An answer to `getheaders`.
@@ -25,10 +25,10 @@ pub(super) struct PeerAnswer {
 
 /// Returns the answer that Bitcoin Core would give to a request for headers; `None` if Core would not answer.
 ///
-/// Source: Bitcoin Core `PeerManagerImpl::ProcessMessage`, `NetMsgType::GETHEADERS`. The headers start after the first hash
-/// of the locator that is on the chain, or after genesis. They end with the stop hash, the 2000th header, or the tip. An
-/// empty locator asks for the header of the stop hash alone. While the chain is below the minimum chain work, the answer
-/// has no headers, since the peer could not use them.
+/// Source: Bitcoin Core `PeerManagerImpl::ProcessMessage`, `NetMsgType::GETHEADERS`. The headers start after the first
+/// hash of the locator that is on the chain, or after genesis. They end with the stop hash, the 2000th header, or the
+/// tip. An empty locator asks for the header of the stop hash alone. While the chain is below the minimum chain work,
+/// the answer has no headers, since the peer could not use them.
 ///
 /// # Errors
 /// The store could not be read.
@@ -67,8 +67,8 @@ pub(super) fn answer(
     Ok(Some(empty()))
 }
 
-/// Returns the first hash of a locator that is on the chain, and its height. If no hash is on the chain, returns the height
-/// of genesis and no hash.
+/// Returns the first hash of a locator that is on the chain, and its height. If no hash is on the chain, returns the
+/// height of genesis and no hash.
 ///
 /// Source: Bitcoin Core `Chainstate::FindForkInGlobalIndex`.
 fn find_fork(

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// A token bucket. One message may take its level below zero (overdraw it). Further messages then wait until the level
-/// is back at zero.
+/// A token bucket. One message may take the bucket's level below zero (overdraw the bucket). Further messages then wait
+/// until the level is back at zero.
 #[derive(Clone, Debug)]
 pub(super) struct TokenBucket {
     capacity: f64,
@@ -33,7 +33,8 @@ impl TokenBucket {
         self.level + passed * self.rate >= self.capacity
     }
 
-    /// Returns when the level will be back at zero; `None` if the last [`take`](Self::take) did not overdraw the bucket.
+    /// Returns when the level will be back at zero; `None` if the last [`take`](Self::take) did not overdraw the
+    /// bucket.
     pub(super) fn ready_at(&self) -> Option<Duration> {
         let missing = -self.level;
         (missing > 0.0).then(|| self.at + Duration::from_secs_f64(missing / self.rate))
@@ -63,7 +64,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nobody_gets_more_than_the_capacity_and_the_rate(
+        fn nobody_gets_more_than_the_capacity_the_rate_and_one_overdraft(
             waits in proptest::collection::vec(0_u64..3000, 1..200),
         ) {
             let (capacity, rate) = (10.0, 5.0);

@@ -1,4 +1,5 @@
-//! The task of one inbound connection. It passes messages and new tips to [`InboundPeer`], and carries out its decisions.
+//! The task of one inbound connection. It passes messages and new tips to [`InboundPeer`], and carries out its
+//! decisions.
 
 use super::addresses::{self, AddressCache};
 use super::admission::Origin;
@@ -115,8 +116,8 @@ impl InboundConnection {
 }
 
 impl ServedPeer {
-    /// Waits for the next message, the next tip or the expiry of the answer that was read ahead, and handles it. No message
-    /// is lost if another event comes first.
+    /// Waits for the next message, the next tip or the expiry of the answer that was read ahead, and handles it. No
+    /// message is lost if another event comes first.
     async fn step(&mut self) -> Result<(), Ended> {
         let Self {
             connection: InboundConnection { events, tips, .. },

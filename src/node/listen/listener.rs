@@ -44,7 +44,7 @@ impl PeerListener {
     /// Starts to listen. [`PeerListener::run`] accepts the connections, and `peers` lists them.
     ///
     /// # Errors
-    /// The address is in use, or is not an address of this computer.
+    /// The system does not let us listen on the address, for example because the address is in use.
     pub(crate) fn bind(options: ListenOptions, peers: InboundPeers) -> Result<Self, ListenError> {
         let address = options.address;
         let bound = StdListener::bind(address).and_then(|socket| {
@@ -159,7 +159,7 @@ impl HeaderListener {
     }
 }
 
-/// Returns the height of the stored tip; `None` if the program is ending.
+/// Returns the height of the stored tip; `None` if the program is ending, or the read panicked.
 async fn tip_height(shared: Arc<Shared>) -> Option<u32> {
     // Reading the tip blocks while headers are stored.
     let permit = Arc::clone(&shared.reading).acquire_owned().await.ok()?;

@@ -9,8 +9,9 @@ use std::collections::VecDeque;
 /// Source: Bitcoin Core `MAX_BLOCKS_TO_ANNOUNCE`.
 pub(super) const MAX_BLOCKS_TO_ANNOUNCE: usize = 8;
 
-/// How many headers at the chain's end are compared to find the fork of a reorganisation. After a deeper
-/// reorganisation, peers count as having only genesis, and the tip is announced by `inv`.
+/// How many headers at the chain's end are compared with the previous chain to find the fork. If none of them is shared
+/// (after a deeper reorganisation, or with so many new headers at once), peers count as having only genesis, and the
+/// tip is announced by `inv`.
 pub(super) const COMPARED: u32 = 144;
 
 /// How many of the latest forks each tip carries, including its own, for peers' tasks that missed earlier tips.
@@ -19,21 +20,21 @@ const REMEMBERED: usize = 16;
 /// A new tip of the stored chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NewTip {
-    /// The tip's number, counted from 1. A peer's task takes only the latest tip, and sees from the number how many tips it
-    /// has missed.
+    /// The tip's number, counted from 1. A peer's task takes only the latest tip, and sees from the number how many
+    /// tips it has missed.
     pub(super) number: u64,
     /// The tip.
     pub(super) point: ChainPoint,
     /// The last headers of the chain, up to [`MAX_BLOCKS_TO_ANNOUNCE`], with their hashes. The tip is at the end.
     headers: Vec<(BlockHash, Header)>,
-    /// For each of the latest tips, with this tip at the end: the height of the last header that its chain shares with the
-    /// chain of the previous tip.
+    /// For each of the latest tips, with this tip at the end: the height of the last header that its chain shares with
+    /// the chain of the previous tip.
     forks: VecDeque<u32>,
 }
 
 impl NewTip {
-    /// Returns the height of the last header that this chain shares with the chain of tip number `since`; `None` if that
-    /// tip is too old or later than this one.
+    /// Returns a height up to which this chain and the chain of tip number `since` have the same headers: the lowest
+    /// fork since then. Returns `None` if that tip is too old or later than this one.
     pub(super) fn shared_with(&self, since: u64) -> Option<u32> {
         let missed = usize::try_from(self.number.checked_sub(since)?).ok()?;
         let first = self.forks.len().checked_sub(missed)?;
@@ -46,7 +47,8 @@ impl NewTip {
         self.point.height.checked_sub(u32::try_from(from_end).ok()?)
     }
 
-    /// Returns the headers above a height; `None` if they are too many to be announced.
+    /// Returns the headers above a height; `None` if they are too many to be announced, or if the tip is below the
+    /// height.
     pub(super) fn headers_above(&self, height: u32) -> Option<Vec<Header>> {
         let count = usize::try_from(self.point.height.checked_sub(height)?).ok()?;
         let first = self.headers.len().checked_sub(count)?;
@@ -100,8 +102,8 @@ impl TipHistory {
         })
     }
 
-    /// Returns the height of the last header that the previous chain and this one share; 0 if none of the compared headers
-    /// is shared.
+    /// Returns the height of the last header that the previous chain and this one share; 0 if none of the compared
+    /// headers is shared.
     fn fork_height(&self, end: &StoredRun) -> u32 {
         let now = |height: u32| {
             let at = usize::try_from(height.checked_sub(end.first_height)?).ok()?;

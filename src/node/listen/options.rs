@@ -49,7 +49,7 @@ impl ListenOptions {
 /// Why peers cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
-    /// The address is in use, or is not an address of this computer.
+    /// The system does not let us listen on the address, for example because the address is in use.
     #[error(
         "cannot listen for peers on {address}: {source}: is another node running? Choose another --listen"
     )]

@@ -95,8 +95,8 @@ impl InboundPeer {
 
     /// Returns the announcement of our tip to a peer that is behind.
     ///
-    /// Bitcoin Core announces nothing at this point. We do, since a Bitcoin Core node that connects to us requests headers
-    /// only from peers that offer blocks, or that announce a block that the node does not know.
+    /// Bitcoin Core announces nothing at this point. We do, since a Bitcoin Core node that connects to us requests
+    /// headers only from peers that offer blocks, or that announce a block that the node does not know.
     pub(super) fn first_announcement(
         &self,
         info: &PeerInfo,
@@ -133,8 +133,8 @@ impl InboundPeer {
                 self.announced = last.or(self.announced);
                 None
             }
-            // Bitcoin Core sends `notfound` only for transactions. We send it for blocks too, since peers may ask us for
-            // blocks: the user can make our `version` claim services that we do not have.
+            // Bitcoin Core sends `notfound` only for transactions. We send it for blocks too, since peers may ask us
+            // for blocks: the user can make our `version` claim services that we do not have.
             Message::GetData(list) if list.is_empty() => None,
             Message::GetData(list) => Some(PeerOutput::Send(Message::NotFound(list))),
             Message::Tx(_) => Some(PeerOutput::Disconnect(ProtocolViolation::Transaction(command))),
@@ -163,8 +163,9 @@ impl InboundPeer {
         None
     }
 
-    /// Announces a new tip: by `headers` if the peer prefers `headers` and has the parent of the first header, or else by
-    /// `inv`.
+    /// Announces a new tip, unless the peer has it: by `headers` if the peer prefers `headers`, has the parent of the
+    /// first header, and lacks at most [`MAX_BLOCKS_TO_ANNOUNCE`](super::new_tip::MAX_BLOCKS_TO_ANNOUNCE) headers, or
+    /// else by `inv`.
     ///
     /// Source: Bitcoin Core `SendMessages`, "Try sending block announcements via headers".
     fn on_new_tip(&mut self, tip: &NewTip) -> Option<PeerOutput> {

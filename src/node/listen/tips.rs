@@ -41,8 +41,8 @@ pub(super) async fn follow(
                 debug!("cannot announce a new tip: {error}");
             }
         }
-        // The store may be ahead of the tip that the sync has published, and the published tip would then look new again.
-        // So the tip is read again only after the sync has published another state.
+        // The store may be ahead of the tip that the sync has published, and the published tip would then look new
+        // again. So the tip is read again only after the sync has published another state.
         if live.changed().await.is_err() {
             return;
         }

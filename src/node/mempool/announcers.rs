@@ -62,7 +62,8 @@ impl Announcers {
         self.list.into_iter().map(|(peer, _)| peer)
     }
 
-    /// Marks a candidate as asked, unless another peer has been asked and still has time. Returns whether it was marked.
+    /// Marks a candidate as asked, unless another peer has been asked and still has time. Returns whether it was
+    /// marked.
     pub(super) fn mark_requested(&mut self, peer: PeerId) -> bool {
         !self.is_requested()
             && self.change(peer, AnnouncementState::Candidate, AnnouncementState::Requested)

@@ -86,9 +86,10 @@ pub(super) struct BlockRequestTracker {
     anchored: bool,
     /// The newest headers, oldest first.
     headers: VecDeque<RecentHeader>,
-    /// The headers whose blocks have not been checked. If no peer sent such a block, a later announcement queues it again.
+    /// The new headers whose blocks have not been checked. A later announcement queues such a block again if it is no
+    /// longer queued.
     unchecked: HashSet<BlockHash>,
-    /// The header that each peer was asked for.
+    /// The header that each peer was asked for last, until the peer sends headers.
     header_requests: BTreeMap<PeerId, BlockHash>,
     /// The blocks to download, oldest first. Only the first one is requested.
     queue: VecDeque<QueuedBlock>,
@@ -135,7 +136,7 @@ impl BlockRequestTracker {
     /// needed.
     ///
     /// # Errors
-    /// One of the headers cannot be valid on this network.
+    /// One of the headers cannot be valid on this network, or the headers do not follow one another.
     pub(super) fn on_headers(
         &mut self,
         peer: PeerId,
@@ -234,14 +235,16 @@ impl BlockRequestTracker {
                 queued.announcers.push_back(peer);
             }
         } else if self.unchecked.contains(hash) {
-            // The block was given up: its earlier announcers did not send it, or sent another block under its header.
+            // The block was given up: too many blocks were queued, or its earlier announcers did not send it or sent
+            // another block under its header.
             self.skipped = self.skipped.saturating_sub(1);
             self.queue.push_back(QueuedBlock { hash: *hash, announcers: VecDeque::from([peer]) });
             self.enforce_limits();
         }
     }
 
-    /// Returns the next block to request, and the peer to send the request to. At most one block is requested at a time.
+    /// Returns the next block to request, and the peer to send the request to. At most one block is requested at a
+    /// time.
     pub(super) fn request(&mut self, now: Duration) -> Option<(PeerId, Inventory)> {
         if let Some((peer, deadline)) = self.in_flight {
             if now < deadline {
@@ -293,7 +296,8 @@ impl BlockRequestTracker {
         if self.queue.front().is_some_and(|first| first.hash == hash)
             && let Some((peer, _)) = self.in_flight
         {
-            // The block came late from another peer, so this request is no longer needed. Its answer may still arrive.
+            // The block came late from another peer, so the request in flight is no longer needed. Its answer may still
+            // arrive.
             self.time_out(peer);
         }
         let before = self.queue.len();

@@ -8,7 +8,7 @@ use crate::wire::Block;
 /// Why a block cannot be in the chain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NewBlockFault {
-    /// The transactions do not match the header.
+    /// The block does not match its header, or breaks a rule by itself.
     #[error(transparent)]
     Block(#[from] BlockFault),
     /// The coinbase does not state the height of the header (BIP34).
@@ -21,8 +21,8 @@ pub(super) enum NewBlockFault {
     },
 }
 
-/// Checks a block against its header. Returns the block and its height. If the header's height is unknown, this is the
-/// height that the coinbase states, if it states one.
+/// Checks a block against its header. Returns the block and its height. If the header's height is unknown, the block's
+/// height is the one that the coinbase states, if any.
 pub(super) fn check_block(
     block: Block,
     header: RecentHeader,
@@ -43,7 +43,8 @@ pub(super) fn check_block(
 
 /// Returns the height with which the coinbase's script begins (BIP34).
 ///
-/// Source: Bitcoin Core `ContextualCheckBlock`, which expects the number as `CScript` pushes it.
+/// Source: Bitcoin Core `ContextualCheckBlock`, which expects the number exactly as `CScript` pushes it. Here, other
+/// encodings of the number are accepted too.
 fn coinbase_height(block: &Block) -> Option<u32> {
     let coinbase = block.transactions().next()?;
     let script = coinbase.inputs().next()?.script_sig;

@@ -16,7 +16,7 @@ pub(crate) struct MempoolOptions {
     /// The network's folder, which holds the address manager's file.
     pub folder: PathBuf,
     /// The end of the stored chain, from [`stored_end`](super::stored_end()): new blocks have to build on it. If it is
-    /// empty, the first block needs only proof of work at the network's limit.
+    /// empty, a new block needs only proof of work at the network's limit.
     pub stored: Vec<RecentHeader>,
     /// How much the watch keeps, and how long it waits for answers.
     pub limits: MempoolLimits,
@@ -25,8 +25,8 @@ pub(crate) struct MempoolOptions {
 /// What a watch reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MempoolEvent {
-    /// A transaction arrived for the first time. The transaction passed the checks that need no coins; its signatures are
-    /// unchecked.
+    /// A transaction arrived for the first time. The transaction passed the checks that need no coins; its signatures
+    /// are unchecked.
     Transaction(Transaction),
     /// A pending transaction arrived again with other witnesses. The watch checks no signatures, so the first or these
     /// witnesses may be made up.
@@ -41,8 +41,8 @@ pub(crate) enum MempoolEvent {
         transactions: usize,
         /// How many of its transactions were pending.
         confirmed: usize,
-        /// How many pending transactions conflict with the block: it spends an outpoint that they, or their ancestors,
-        /// spend.
+        /// How many pending transactions conflict with the block: the block spends an outpoint that they, or their
+        /// ancestors, spend.
         replaced: usize,
         /// How many transactions are still pending.
         pending: usize,

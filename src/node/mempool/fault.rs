@@ -1,4 +1,4 @@
-//! Why a peer's transactions are refused, and the checks that need no coins.
+//! Why a peer is dropped because of transactions, and the checks that need no coins.
 
 use crate::primitives::Txid;
 use crate::wire::{InvalidTx, TxView};
@@ -9,7 +9,7 @@ use crate::wire::{InvalidTx, TxView};
 /// Source: Bitcoin Core `MAX_STANDARD_TX_WEIGHT`.
 pub(crate) const MAX_STANDARD_TX_WEIGHT: usize = 400_000;
 
-/// Why a peer's transactions are refused.
+/// Why a peer is dropped because of transactions.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TxFault {
     /// The peer sent a transaction that it was not asked for.

@@ -2,11 +2,13 @@
 //!
 //! Two state machines decide what is requested: `TxRequestTracker` for transactions, and `BlockRequestTracker` for the
 //! blocks that confirm them. `MempoolWatch` drives them with connections and a clock. A transaction's validity and fee
-//! depend on the coins that it spends, which a light client does not have. So only the rules that a transaction can break
-//! by itself are checked (Bitcoin Core's `CheckTransaction`). A peer whose transaction breaks such a rule is dropped.
+//! depend on the coins that it spends, which a light client does not have. So only the rules that a transaction can
+//! break by itself are checked (Bitcoin Core's `CheckTransaction`). A peer whose transaction breaks such a rule is
+//! dropped.
 //!
 //! # Security
-//! Everything that is kept has a bound ([`MempoolLimits`]), and whatever is dropped to stay within a bound is counted.
+//! Everything that is kept has a bound (most are in [`MempoolLimits`]). The announcements, transactions, ids and blocks
+//! that are dropped to stay within a bound are counted.
 //! A peer is dropped if it sends transactions or blocks that it was not asked for, announces transactions that it does
 //! not send, or sends headers without proof of work.
 

@@ -5,7 +5,8 @@ use crate::primitives::Hash256;
 use std::collections::HashSet;
 use std::mem;
 
-/// A set that remembers the last ids inserted: at least half of its limit, and at most its limit.
+/// A set that remembers the last ids inserted: at least half of its limit, and at most its limit, which counts as 2 if
+/// it is smaller.
 ///
 /// The set has two generations. When the young generation holds half of the limit, it replaces the old generation,
 /// whose ids are then forgotten. Bitcoin Core's `CRollingBloomFilter` works in a similar way, but has false positives.

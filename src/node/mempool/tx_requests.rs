@@ -29,7 +29,7 @@ pub(crate) enum Arrival {
 /// The counts of a watch so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct WatchCounts {
-    /// Announcements of transactions, by all peers.
+    /// Announcements of transactions by the agreed kind of id, from all peers.
     pub announcements: u64,
     /// Announcements dropped because their peer had too many announcements open.
     pub dropped: u64,
@@ -155,7 +155,8 @@ impl TxRequestTracker {
         }
     }
 
-    /// Records that a peer sent a transaction. Returns how it compares with earlier transactions.
+    /// Records that a peer sent a transaction. Returns how it compares with earlier transactions. A transaction from a
+    /// peer that has been removed counts as a duplicate, so that it is ignored.
     ///
     /// # Security
     /// The watch checks no signatures, so the witnesses may be made up. If the same transaction is announced with other
@@ -188,8 +189,8 @@ impl TxRequestTracker {
 
     /// Records that a peer sent a transaction that weighs more than nodes relay.
     ///
-    /// With other witnesses the transaction may weigh less. So a peer that announces it by its txid, or by another wtxid,
-    /// is still asked for it.
+    /// With other witnesses the transaction may weigh less. So a peer that announces it by its txid, or by another
+    /// wtxid, is still asked for it.
     ///
     /// # Errors
     /// The peer has no unanswered request for the transaction.
@@ -209,8 +210,8 @@ impl TxRequestTracker {
         Ok(())
     }
 
-    /// Removes the request that a transaction answers. Returns the id that was requested, or `None` if the peer has been
-    /// removed: the last messages of such a peer may still be in the queue.
+    /// Removes the request that a transaction answers. Returns the id that was requested, or `None` if the peer has
+    /// been removed: the last messages of such a peer may still be in the queue.
     fn take_request(
         &mut self,
         peer: PeerId,
@@ -298,7 +299,8 @@ impl TxRequestTracker {
         self.counts
     }
 
-    /// Returns how many ids were forgotten to make room. If one of them is announced again, its transaction counts as new.
+    /// Returns how many ids were forgotten to make room. If one of them is announced again, its transaction counts as
+    /// new.
     pub(crate) fn forgotten(&self) -> u64 {
         self.known.forgotten()
     }

@@ -1,4 +1,5 @@
-//! Reads and writes the address manager's file, with or without the folder's lock.
+//! Reads and writes the address manager's file, for a process that holds the folder's lock, or for one that takes the
+//! lock only to write.
 
 use super::policy::AddrManUse;
 use crate::chain::Params;
@@ -14,12 +15,12 @@ use tracing::{debug, warn};
 pub(super) enum SaveOutcome {
     /// The file was written, and now holds this address manager.
     Saved(AddrMan),
-    /// Nothing was written: another process holds the lock, the folder is missing, or the file cannot be read. A later
+    /// Nothing was written: the lock could not be taken, the folder is missing, or the file cannot be read. A later
     /// attempt may succeed.
     Postponed,
     /// Another process has replaced the file since we last read or wrote it; this is what the file holds now.
     Replaced(AddrMan),
-    /// Writing failed, and a warning has been logged.
+    /// Writing failed. A warning has been logged, unless the thread that wrote panicked.
     Failed,
 }
 
@@ -34,8 +35,8 @@ pub(super) struct AddrManFile {
 }
 
 impl AddrManFile {
-    /// Opens the file. Also returns the address manager in the file, or an empty one if there is none. Blocks on the file
-    /// system.
+    /// Opens the file. Also returns the address manager in the file, or an empty one if there is none or it cannot be
+    /// read. Blocks on the file system.
     pub(super) fn open(params: &'static Params, usage: AddrManUse) -> (Self, AddrMan) {
         let (base, addrman) = match &usage {
             AddrManUse::None => (None, open_addrman(params, None)),
@@ -88,8 +89,8 @@ fn replace(params: &Params, folder: &Path, addrman: AddrMan) -> SaveOutcome {
     }
 }
 
-/// Writes the file unless another process has replaced it. Holds the folder's lock only during this call. Other processes
-/// wait for the lock longer than the call takes.
+/// Writes the file unless another process has replaced it. Holds the folder's lock only during this call. Other
+/// processes wait for the lock longer than the call takes.
 fn replace_if_same(
     params: &Params,
     folder: &Path,
@@ -102,7 +103,8 @@ fn replace_if_same(
     match read(params, folder) {
         Some(Some(other)) if base.as_ref() != Some(&other) => SaveOutcome::Replaced(other),
         Some(_) => match replace(params, folder, addrman) {
-            // Latencies are rounded in the file, so the file is read back: the next comparison must use its true content.
+            // Latencies are rounded in the file, so the file is read back: the next comparison must use its true
+            // content.
             SaveOutcome::Saved(addrman) => {
                 SaveOutcome::Saved(read(params, folder).flatten().unwrap_or(addrman))
             }
@@ -186,18 +188,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_the_lock_no_folder_is_created_and_a_damaged_file_is_kept() {
+    async fn a_shared_file_is_not_written_if_the_folder_is_missing_or_the_file_damaged() {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("none");
         let (file, empty) = shared(&missing);
         assert!(matches!(written(&file, &empty).await, SaveOutcome::Postponed));
         assert!(!missing.exists());
         let path = folder.path().join(crate::net::addrman::FILE_NAME);
-        fs::write(&path, b"no book").unwrap();
+        fs::write(&path, b"no addrman").unwrap();
         let (file, empty) = shared(folder.path());
         assert!(empty.is_empty());
         assert!(matches!(written(&file, &empty).await, SaveOutcome::Postponed));
-        assert_eq!(fs::read(&path).unwrap(), b"no book");
+        assert_eq!(fs::read(&path).unwrap(), b"no addrman");
         assert!(AddrManFile::open(regtest(), AddrManUse::None).0.write(empty).is_none());
     }
 }

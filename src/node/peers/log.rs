@@ -1,4 +1,4 @@
-//! Logs why peers were disconnected.
+//! Logs why connections ended or could not be made.
 
 use crate::net::pool::DisconnectReason;
 use crate::net::{Blame, Disconnect};
@@ -17,7 +17,8 @@ pub(super) fn log_disconnect(address: &str, reason: &DisconnectReason) {
     }
 }
 
-/// Logs a lost connection: as a warning if the user named the peer, or if the peer was connected and is at fault.
+/// Logs a connection that was lost or could not be made: as a warning if the user named the peer, or if the peer was
+/// connected and is at fault.
 pub(super) fn log_lost(address: &str, named: bool, connected: bool, reason: &Disconnect) {
     let text = match reason {
         Disconnect::Unreachable { text, .. } => format!("cannot connect to {address}: {text}"),

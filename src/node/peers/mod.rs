@@ -34,7 +34,7 @@ use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender, unbounded_ch
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
-/// The connection to a peer, whose handshake may not be complete, and the task's own data on the peer (`note`).
+/// A connection, whose handshake may not be complete, and the task's own data on the connection's peer (`note`).
 #[derive(Debug)]
 pub(super) struct PeerConnection<N> {
     handle: PeerHandle,
@@ -198,8 +198,8 @@ impl<N: Default> Peers<N> {
         });
     }
 
-    /// Waits for the next result from the background, and handles it. This is cancel-safe: if the caller drops the future,
-    /// no result is lost.
+    /// Waits for the next result from the background, and handles it. This is cancel-safe: if the caller drops the
+    /// future, no result is lost.
     pub(super) async fn next_background_result(&mut self) {
         if let Some(result) = self.results.1.recv().await {
             self.on_result(result);

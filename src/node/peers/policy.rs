@@ -7,8 +7,8 @@ use crate::primitives::Network;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// After this time without a new header, one more peer is dialled. Source: Bitcoin Core `TipMayBeStale`, three times the
-/// block spacing.
+/// Once the sync follows the chain: after this time without a new tip, one more peer is dialled. Source: Bitcoin Core
+/// `TipMayBeStale`, three times the block spacing.
 const STALE_AFTER: Duration = Duration::from_secs(30 * 60);
 
 /// What a task needs of its peers.
@@ -37,8 +37,8 @@ pub(in crate::node) enum AddrManUse {
     None,
     /// The file in this folder is read and replaced. This process holds the folder's lock.
     Held(PathBuf),
-    /// The file in this folder is read. It is replaced only while no other process holds the folder's lock, and only if no
-    /// other process has replaced it since this process last read or wrote it.
+    /// The file in this folder is read. It is replaced only while no other process holds the folder's lock, and only if
+    /// no other process has replaced it since this process last read or wrote it.
     Shared(PathBuf),
 }
 
@@ -64,8 +64,8 @@ impl Policy {
             no_gossip: !self.gossip,
             dns: self.peers.asks_dns(),
             proxy_seeds,
-            // Source: bitcoinknots `doc/blake2b-fork.md`. Nodes of the fork set its service bit on every network, but the
-            // chains differ only on these two networks.
+            // Source: bitcoinknots `doc/blake2b-fork.md`. Nodes of the fork set its service bit on every network, but
+            // the chains differ only on these two networks.
             avoids_blake2b_fork: matches!(params.network, Network::Mainnet | Network::Testnet4),
             stale_after: (params.network != Network::Regtest).then_some(STALE_AFTER),
         }

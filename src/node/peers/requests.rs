@@ -8,7 +8,7 @@ use rand::seq::IteratorRandom;
 use std::collections::BTreeMap;
 use tokio::sync::oneshot::Sender;
 
-/// Sends the answer to a request. The task calls this function once the state that it publishes shows the result.
+/// Sends the answer to a request. The task calls this function once its published state shows the result.
 pub(in crate::node) type SendAnswer = Box<dyn FnOnce() + Send>;
 
 fn send_later<T: Send + 'static>(answer: Sender<T>, value: T) -> SendAnswer {
@@ -19,7 +19,7 @@ fn send_later<T: Send + 'static>(answer: Sender<T>, value: T) -> SendAnswer {
 }
 
 impl<N: Default> Peers<N> {
-    /// Passes a request to the pool. Returns the function that sends the answer.
+    /// Carries out a request. Returns the function that sends the answer.
     pub(in crate::node) fn on_request(&mut self, request: PeerRequest) -> SendAnswer {
         let now = self.now();
         match request {

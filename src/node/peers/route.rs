@@ -15,7 +15,9 @@ pub(super) struct Route {
 }
 
 impl Route {
-    /// Returns whether the local address has changed since the last check. `any_remote` returns a peer's address.
+    /// Returns whether the network has changed since the last check: whether there is another local address, or a route
+    /// to the peer again. Returns `false` while the next check is not due. `any_remote` returns the address of the peer
+    /// to use for all checks.
     pub(super) fn has_changed(
         &mut self,
         now: Duration,
@@ -33,8 +35,8 @@ impl Route {
         let before = self.last.replace((remote, local));
         match (before, local) {
             (Some((_, Some(before))), Some(local)) => before != local,
-            // A network that comes back counts as a change. A lost network does not, since no peer can be dialled without
-            // it.
+            // A network that comes back counts as a change. A lost network does not, since no peer can be dialled
+            // without it.
             (Some((_, None)), Some(_)) => true,
             _ => false,
         }

@@ -56,8 +56,8 @@ impl<N: Default> Peers<N> {
         self.pool.record_tip(id, tip, now);
     }
 
-    /// Returns whether several peers are wanted, and all connected peers are in one network group, so that one owner may
-    /// run them all.
+    /// Returns whether several peers are wanted, and all connected peers are in one network group, so that one owner
+    /// may run them all. Returns `false` if the user named one of these peers.
     pub(in crate::node) fn are_one_group(&self) -> bool {
         self.pool.is_one_group()
     }
@@ -87,7 +87,7 @@ impl<N: Default> Peers<N> {
         self.connections.values().filter(|peer| peer.connected).count()
     }
 
-    /// Returns how many peers have been connected in all.
+    /// Returns how many peers have been connected in all. A peer that was connected twice counts twice.
     pub(in crate::node) fn ever_connected(&self) -> usize {
         self.ever_connected
     }
@@ -97,8 +97,8 @@ impl<N: Default> Peers<N> {
         self.pool.peers().collect()
     }
 
-    /// Returns whether one more peer will probably be connected soon. A dial that has taken longer than `recent` does not
-    /// count: see `Pool::expects_peers`.
+    /// Returns whether one more peer will probably be connected soon. A dial that has taken longer than `recent` does
+    /// not count: see `Pool::expects_peers`.
     pub(in crate::node) fn expects_peers(&self, recent: Duration) -> bool {
         self.pool.expects_peers(self.started.elapsed(), recent)
     }

@@ -17,7 +17,7 @@ enum BatchContent {
     Linked(LinkedBatch),
 }
 
-/// The batches that the state machine has not forgotten.
+/// The batches that the state machine may still name in a command.
 #[derive(Debug, Default)]
 pub(super) struct Batches {
     contents: HashMap<BatchId, BatchContent>,

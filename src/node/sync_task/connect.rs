@@ -1,5 +1,5 @@
-//! Starts the connect thread, which connects batches to the chain and stores them. Also starts the checks of proof of work
-//! and links, which each batch passes first.
+//! Starts the connect thread, which connects batches to the chain and stores them. Also starts the checks of proof of
+//! work and links, which each batch passes first.
 
 use super::connector::Connector;
 use super::tasks::{ConnectJob, ConnectTask, Verdict};
@@ -14,7 +14,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use tokio::sync::mpsc::UnboundedSender;
 
-/// The check of a batch's proof of work and links, which needs no ancestors.
+/// A check of a batch's proof of work and links. The check needs no ancestors.
 #[derive(Debug)]
 pub(super) struct LinkCheck<S> {
     pub(super) params: &'static Params,
@@ -44,8 +44,8 @@ impl<S: HeaderStore> LinkCheck<S> {
         })
     }
 
-    /// Compares the batch's last header at or below the hint with the stored header at the same height. If they differ and
-    /// the stored chain contains the hint, returns the stored header, and the hash of the batch's header.
+    /// Compares the batch's last header at or below the hint with the stored header at the same height. If they differ
+    /// and the stored chain contains the hint, returns the stored header, and the hash of the batch's header.
     fn hint_mismatch(
         &self,
         parent_height: u32,
@@ -96,7 +96,7 @@ impl<S: HeaderStore + 'static> ConnectThread<S> {
         self.tasks.send(ConnectTask::Forget(peer)).ok();
     }
 
-    /// Waits until the thread has finished its queue. Returns the writer, unless the thread panicked.
+    /// Waits until the thread has finished its queue or failed. Returns the writer, unless the thread panicked.
     pub(super) fn finish(self) -> Option<ChainWriter<S>> {
         drop(self.tasks);
         self.thread.join().ok()

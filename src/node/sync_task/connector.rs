@@ -45,7 +45,8 @@ pub(super) struct Connector<S> {
     limits: Limits,
     clock: Clock,
     verdicts: UnboundedSender<Verdict>,
-    /// The epoch in which a batch was refused, or a branch proven or discarded. Further batches of that epoch are returned.
+    /// The epoch in which a batch was refused, or a branch proven or discarded. Further batches of that epoch are
+    /// returned.
     stale_epoch: Option<u64>,
     presyncs: Presyncs,
     /// The height up to which the candidate has shown its work.
@@ -65,7 +66,7 @@ impl<S: HeaderStore> Connector<S> {
         Self { writer, limits, clock, verdicts, stale_epoch, presyncs, candidate_end: 0, outcomes }
     }
 
-    /// Carries out tasks until their sender is dropped.
+    /// Carries out tasks until their sender is dropped or a task fails.
     pub(super) fn run(mut self, inbox: &Receiver<ConnectTask>) -> ChainWriter<S> {
         let _alarm = PanicAlarm(self.verdicts.clone());
         while let Ok(task) = inbox.recv() {
@@ -77,8 +78,8 @@ impl<S: HeaderStore> Connector<S> {
         self.writer
     }
 
-    /// Carries out a task, and queued tasks until the queue is empty or [`STORE_BATCH`] headers are unstored. Then stores
-    /// the headers.
+    /// Carries out a task, and queued tasks until the queue is empty or [`STORE_BATCH`] headers are unstored. Then
+    /// stores the headers.
     fn run_tasks(
         &mut self,
         task: ConnectTask,
@@ -267,8 +268,9 @@ impl<S: HeaderStore> Connector<S> {
         Ok(())
     }
 
-    /// Reports that a branch has shown more work than the chain, but was too long for its headers to be kept. The sync then
-    /// downloads the branch a second time: on top of the chain if the branch starts at the tip, or else as a candidate.
+    /// Reports that a branch has shown more work than the chain, but was too long for its headers to be kept. The sync
+    /// then downloads the branch a second time: on top of the chain if the branch starts at the tip, or else as a
+    /// candidate.
     fn prove(&mut self, info: &BatchInfo, presync: Presync) -> Result<(), ChainError> {
         self.presyncs.clear();
         self.store()?;

@@ -25,7 +25,8 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         Ok(ended.map_err(ChainError::from)?)
     }
 
-    /// Logs the peers that have not answered: as warnings, or as information if the sync was interrupted.
+    /// Logs the peers that have not answered and, if the user named all peers (`--connect`), those whose handshake is
+    /// not complete: as warnings, or as information if the sync was interrupted.
     fn log_unanswered(&mut self, interrupted: bool) {
         let log = |text: String| if interrupted { info!("{text}") } else { warn!("{text}") };
         let now = self.now().since_start;
@@ -46,7 +47,7 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         }
     }
 
-    /// Returns why peers could not be used, including those whose handshake was not complete.
+    /// Returns why peers could not be used, including those whose handshake was not complete after [`REPORTED_WAIT`].
     fn reasons_for_no_peer(&mut self) -> Failures {
         let mut failures = self.peers.take_failures();
         let late = self.peers.pending_dials().filter(|(_, waited)| *waited >= REPORTED_WAIT);
@@ -54,8 +55,8 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         failures
     }
 
-    /// Waits until the connect thread has finished its queue, saves the address manager, and ends a bulk load. Returns the
-    /// outcome.
+    /// Waits until the connect thread has finished its queue, saves the address manager, and ends a bulk load. Returns
+    /// the outcome.
     pub(super) async fn end(
         mut self,
         ended: Result<Stopped, SyncError>,

@@ -19,7 +19,8 @@ pub enum Event {
         /// How many peers are connected.
         peers: usize,
     },
-    /// The stored chain is complete as far as the peers know. This event comes once.
+    /// The stored chain is complete as far as the peers know. Only a sync that is to follow the chain sends this event,
+    /// and at most once. Any other sync sends [`Event::Stopped`].
     CaughtUp {
         /// The height of the tip.
         height: u32,
@@ -28,7 +29,8 @@ pub enum Event {
         /// The time in the tip's header, in Unix seconds.
         time: u32,
     },
-    /// The chain has a new tip. After [`Event::CaughtUp`] there is one such event for each new header.
+    /// The chain has a new tip. After [`Event::CaughtUp`] there is one such event for each new header, or for many new
+    /// headers together (`from`).
     Tip {
         /// The height of the tip.
         height: u32,
@@ -54,15 +56,15 @@ pub enum Event {
     },
     /// A message that the user should see: about a wrong clock or wrong hints, for example.
     Warning(String),
-    /// No peer has been connected for a while; the message says for how long. While this lasts, the event is repeated, at
-    /// growing intervals.
+    /// No peer has been connected for a while; the message says for how long. While this lasts, the event is repeated,
+    /// at growing intervals.
     Offline(String),
     /// A peer is connected again, after [`Event::Offline`].
     Online,
     /// The sync has ended. No event follows.
     Stopped(Stopped),
-    /// The sync failed, for this reason. [`Client::shutdown`](crate::Client::shutdown) returns the error itself. No event
-    /// follows.
+    /// The sync failed, for this reason. [`Client::shutdown`](crate::Client::shutdown) returns the error itself. No
+    /// event follows.
     Failed(String),
 }
 
@@ -81,7 +83,7 @@ pub struct Live {
     pub estimated_height: u32,
     /// How many peers are connected.
     pub peers: usize,
-    /// The connected peers, as of at most a second ago.
+    /// The status of the connected peers, renewed about once a second.
     pub connections: Arc<Vec<PeerStatus>>,
     /// Bytes received from all peers.
     pub bytes_received: u64,
@@ -89,7 +91,7 @@ pub struct Live {
     pub bytes_sent: u64,
     /// Whether the user has switched the network off, so that no peer is dialled.
     pub network_off: bool,
-    /// If no peer has answered for a while: the address of the peer that has owed an answer for longest, and for how many
-    /// seconds.
+    /// If the sync does not follow the chain yet and has made no progress for a while: the address of the peer that has
+    /// owed an answer for longest, and for how many seconds.
     pub waiting_for: Option<(String, u64)>,
 }

@@ -66,7 +66,8 @@ fn information(event: &SyncEvent, address: impl Fn(PeerId) -> String) -> Option<
             "the branch above height {fork_height} has enough work at height {height}: downloading it again to keep it"
         ),
         SyncEvent::CandidateDiscarded => {
-            "the branch that was downloaded again has less work than the chain, or no peer has it: continuing from the tip"
+            "the branch that was downloaded again does not have more work than the chain, or no peer has it: \
+             continuing from the tip"
                 .to_owned()
         }
         SyncEvent::BranchNotKept { height, hash, work } => format!(
@@ -82,8 +83,8 @@ fn information(event: &SyncEvent, address: impl Fn(PeerId) -> String) -> Option<
     })
 }
 
-/// Returns the message for a reorganisation. If the sync is to follow the chain, reorganisations are normal. In any other
-/// sync the message is a warning, since peers have different chains.
+/// Returns the message for a reorganisation. If the sync is to follow the chain, reorganisations are normal. In any
+/// other sync the message is a warning, since peers have different chains.
 fn reorganization(event: &SyncEvent, follow: bool) -> Option<(Level, String)> {
     let SyncEvent::Reorganization { old, new, depth } = event else { return None };
     let text = format!(

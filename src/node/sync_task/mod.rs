@@ -58,7 +58,8 @@ const TICK: Duration = Duration::from_millis(500);
 /// What the task remembers of a peer.
 #[derive(Debug, Default)]
 struct PeerNote {
-    /// The last block that the peer announced or sent the header of, until it is found on our chain or a side branch.
+    /// The last block that the peer announced or sent the header of, until the block is found on our chain or as the
+    /// tip of a side branch.
     newest: Option<BlockHash>,
 }
 
@@ -127,8 +128,8 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         })
     }
 
-    /// Runs the sync to its end, or until `stop` becomes true, and stores the headers that were verified. While the sync
-    /// runs, it carries out the `requests` to its peers.
+    /// Runs the sync to its end, or until `stop` becomes true or loses its sender, and stores the headers that were
+    /// verified. While the sync runs, it carries out the `requests` to its peers.
     ///
     /// # Errors
     /// The chain could not be read or stored.
@@ -195,8 +196,8 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
 
     /// Hands an input to the state machine, and carries out the commands that follow. New requests wait for the poll.
     ///
-    /// The commands are carried out at once: a peer has to be refused before its disconnection is handled, and a tip has
-    /// to be published before the next input.
+    /// The commands are carried out at once: a peer has to be refused before its disconnection is handled, and a tip
+    /// has to be published before the next input.
     fn handle(&mut self, input: Input) -> Result<(), SyncError> {
         let now = self.now();
         self.sync.handle(now, input, &self.stored);

@@ -1,4 +1,4 @@
-//! Decides when a sync that follows the chain warns that it has no peer.
+//! Decides when a sync that is to follow the chain warns that it has no peer.
 
 use crate::format::rough_span;
 use std::time::Duration;
@@ -6,14 +6,15 @@ use std::time::Duration;
 /// How long the sync has no peer before the first warning.
 const FIRST_WARNING: Duration = Duration::from_secs(30);
 
-/// The pause after the first warning. Each further pause is twice as long as the pause before it, up to [`LONGEST_PAUSE`].
+/// The pause after the first warning. Each further pause is twice as long as the pause before it, up to
+/// [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(10 * 60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// How long the sync has had no peer, and when it warns next.
 #[derive(Debug, Default)]
 pub(super) struct Offline {
-    /// Since when no peer has been connected.
+    /// Since when no peer has been connected although one was wanted.
     since: Option<Duration>,
     /// The time of the next warning and the pause after it; `None` before the first warning.
     next: Option<(Duration, Duration)>,
@@ -31,8 +32,8 @@ pub(super) enum OfflineNews {
 }
 
 impl Offline {
-    /// Returns the news to publish now, if there are any. `now` is the time since the start, `wanted` says whether the sync
-    /// wants a peer, and `connected` is the number of connected peers.
+    /// Returns the news to publish now, if there are any. `now` is the time since the start, `wanted` says whether the
+    /// sync wants a peer, and `connected` is the number of connected peers.
     pub(super) fn poll(
         &mut self,
         now: Duration,

@@ -30,7 +30,7 @@ pub struct SyncOptions {
     pub min_chain_work: Work,
     /// The hints, hashes of the expected chain; may be empty.
     pub hints: Hints,
-    /// How long to go on without progress; `None` for ever.
+    /// How long a sync that has not caught up goes on without progress; `None` for ever.
     pub timeout: Option<Duration>,
     /// The clock that header times are compared with.
     pub clock: Clock,
@@ -56,13 +56,14 @@ impl SyncOptions {
         }
     }
 
-    /// Returns whether the chain needs at least the network's minimum chain work. Otherwise a part of the chain is enough.
+    /// Returns whether the chain needs at least the network's minimum chain work. Otherwise a part of the chain is
+    /// enough.
     pub(super) fn wants_whole_chain(&self) -> bool {
         self.min_chain_work >= self.peers.params.min_chain_work()
     }
 
-    /// Returns the limits by which the connect thread decides which batches to keep. The hints back the stored chain up to
-    /// `hint_backed_height`.
+    /// Returns the limits by which the connect thread decides which batches to keep. The hints back the stored chain up
+    /// to `hint_backed_height`.
     pub(super) fn limits(&self, hint_backed_height: u32) -> Limits {
         Limits {
             stop_height: self.stop_height.unwrap_or(u32::MAX),
@@ -98,13 +99,13 @@ pub struct SyncOutcome {
     pub headers_added: u64,
     /// How many reorganisations there were.
     pub reorgs: u32,
-    /// How many peers were connected in all.
+    /// How many peers were connected in all. A peer that was connected twice counts twice.
     pub peers: usize,
     /// Bytes received from all peers.
     pub bytes_received: u64,
     /// The chain with the most work among those that were not kept because they had too little work.
     pub best_rejected: Option<RejectedTip>,
-    /// The next header of the chain, which is ahead of our clock, for [`Stopped::Clock`].
+    /// The next header of the chain, which is too far ahead of our clock, for [`Stopped::Clock`].
     pub too_new: Option<TooNew>,
     /// The median of the peers' clocks minus ours, in seconds; `None` without any peer.
     pub peer_clock_offset: Option<i64>,

@@ -9,7 +9,8 @@ const MAX_SAMPLES: usize = 50;
 /// With fewer clocks than this there is no warning, as in Bitcoin Core.
 const MIN_SAMPLES: usize = 5;
 
-/// If the median differs from our clock by more than this many seconds, there is a warning (Bitcoin Core `WARN_THRESHOLD`).
+/// If the median differs from our clock by more than this many seconds, there is a warning (Bitcoin Core
+/// `WARN_THRESHOLD`).
 const WARN_THRESHOLD: u64 = 10 * 60;
 
 /// How far the clocks of peers differ from ours, in seconds. A difference is positive if the peer's clock is ahead.
@@ -20,12 +21,12 @@ pub(super) struct PeerClocks {
 }
 
 impl PeerClocks {
-    /// Adds the difference of a peer's clock. Returns the warning to show if, for the first time, most clocks differ from
-    /// ours.
+    /// Adds the difference of a peer's clock. Returns the warning to show if, for the first time, the median differs
+    /// from our clock by more than [`WARN_THRESHOLD`].
     ///
     /// # Security
-    /// A peer may claim any time. So only the clocks of peers that we dialled count, and the median is only shown to the
-    /// user.
+    /// A peer may claim any time. So only the clocks of peers that we dialled count, and the median is only shown to
+    /// the user.
     pub(super) fn add(&mut self, offset: i64) -> Option<String> {
         if self.offsets.len() == MAX_SAMPLES {
             self.offsets.pop_front();

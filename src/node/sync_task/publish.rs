@@ -19,7 +19,8 @@ use tracing::{info, warn};
 /// How many new headers are published one by one if they come at once. If more come, one event stands for all of them.
 const MAX_SINGLE_TIPS: u32 = 100;
 
-/// After this time without any answer, the peer that has owed an answer for longest is shown.
+/// After this time without progress, the peer that has owed an answer for longest is shown, if it has owed the answer
+/// for this time too.
 const SHOWN_WAIT: Duration = Duration::from_secs(3);
 
 impl<S: HeaderStore + 'static> SyncTask<S> {

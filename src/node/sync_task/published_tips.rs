@@ -18,7 +18,7 @@ pub(super) struct PublishedTips {
     pub(super) compared: Option<Instant>,
     /// The last tip that the pool was given.
     pub(super) pool_tip: Option<BlockHash>,
-    /// The status of the peers, and when it was taken.
+    /// When the status of the peers was taken, and the status. With `None`, it is taken again.
     pub(super) status: (Option<Instant>, Arc<Vec<PeerStatus>>),
 }
 

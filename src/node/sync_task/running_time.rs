@@ -1,4 +1,4 @@
-//! The time for which this process has run.
+//! The time for which a sync has run, without the time for which the process was stopped.
 
 use std::time::{Duration, Instant};
 
@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 /// stopped, or the computer was suspended while the clock ran on.
 const MAX_GAP: Duration = Duration::from_secs(10);
 
-/// A clock that stands still while the process is stopped, so that peers are not blamed for answers that nobody has read.
+/// A clock that leaves out each stop of the process of more than [`MAX_GAP`], so that peers are not blamed for answers
+/// that nobody has read.
 #[derive(Debug)]
 pub(super) struct RunningTime {
     started: Instant,
     /// The time of the last reading, without the correction for stops.
     last: Duration,
-    /// For how long the process was stopped in all.
+    /// How long all stops together were.
     stopped: Duration,
 }
 
@@ -22,7 +23,7 @@ impl RunningTime {
         Self { started: Instant::now(), last, stopped }
     }
 
-    /// Returns the time since the start, without the time for which the process was stopped.
+    /// Returns the time since the start, without the stops.
     pub(super) fn read(&mut self) -> Duration {
         self.at(self.started.elapsed())
     }
@@ -43,7 +44,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn the_time_in_which_the_process_was_stopped_does_not_count() {
+    fn a_stop_of_more_than_ten_seconds_does_not_count() {
         let (mut time, secs) = (RunningTime::start(), Duration::from_secs);
         assert_eq!(time.at(secs(1)), secs(1));
         assert_eq!(time.at(secs(1) + MAX_GAP), secs(1) + MAX_GAP);

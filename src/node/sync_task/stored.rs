@@ -6,8 +6,8 @@ use crate::sync::{StoredChain, TimeAndBits};
 use std::sync::Arc;
 use tokio::task::block_in_place;
 
-/// Reads the store for the state machine. A header that cannot be read counts as not stored. The next reader outside the
-/// state machine reports the error.
+/// Reads the store for the state machine. A header that cannot be read counts as not stored. The next reader outside
+/// the state machine reports the error.
 #[derive(Debug)]
 pub(super) struct Stored<S> {
     pub(super) store: Arc<S>,

@@ -11,7 +11,8 @@ pub(super) struct ConnectJob {
     pub(super) id: BatchId,
     /// The peer that sent the batch.
     pub(super) peer: PeerId,
-    /// Whether the batch lies between two hints, so that its work need not be shown first.
+    /// Whether the batch lies between two hints (or genesis and the first hint), so that its work need not be shown
+    /// first.
     pub(super) hinted: bool,
     /// Whether the batch came without a request.
     pub(super) unsolicited: bool,
@@ -67,7 +68,8 @@ pub(super) enum Verdict {
         /// The peer that sent the branch.
         prover: PeerId,
     },
-    /// The candidate was discarded, because no peer has it or the chain has more work by now. The chain ends at this tip.
+    /// The candidate was discarded, because no peer has it, or because it had no more work than the chain at its end or
+    /// at the stop height. The chain ends at this tip.
     CandidateDiscarded(ChainTip),
     /// The store failed, or the connect thread panicked. Nothing more is connected.
     Failed(ChainError),

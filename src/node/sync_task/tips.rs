@@ -14,7 +14,7 @@ use tokio::task::block_in_place;
 /// The shortest time between two comparisons of peers' tips with ours.
 const COMPARE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How old the published status of the peers may be.
+/// Once the status of the peers is this old, it is taken again before it is published.
 const MAX_STATUS_AGE: Duration = Duration::from_secs(1);
 
 impl<S: HeaderStore + 'static> SyncTask<S> {
@@ -74,8 +74,8 @@ impl<S: HeaderStore + 'static> SyncTask<S> {
         shown.into_iter().for_each(|(id, header)| self.peers.record_tip(id, header));
     }
 
-    /// Returns the status of the peers. Since it is published in every step, it is renewed only once it is older than
-    /// [`MAX_STATUS_AGE`] or the number of peers has changed.
+    /// Returns the status of the peers. Since the status is published in every step, it is taken again only after
+    /// [`MAX_STATUS_AGE`], after a request to the peers, or if their number has changed.
     pub(super) fn peer_status(&mut self) -> Arc<Vec<PeerStatus>> {
         let count = self.peers.connected_count();
         let (at, status) = &self.tips.status;

@@ -59,8 +59,8 @@ impl Axis {
         Self { from, to, scale, ticks, label_offset: 0.0 }
     }
 
-    /// Returns the position of a value: 0 at the start of the axis, 1 at its end. A value beyond an end is put at that
-    /// end, and a value that is not a number at the start.
+    /// Returns the position of a value: 0 at the start of the axis, 1 at its end. A finite value beyond an end is put
+    /// at that end, and a value that is not finite at the start.
     pub(crate) fn position(&self, value: f64) -> f64 {
         let along = |value: f64| match self.scale {
             Scale::Linear => value,
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_linear_axis_does_not_start_below_all_values() {
+    fn a_linear_axis_starts_at_the_lowest_value_if_that_is_below_0() {
         // The 10th percentile of block intervals may be a few seconds below 0, because times sometimes run backwards.
         let axis = Axis::fitted(-0.1, 230.0, Scale::Linear, 5, |value| format!("{value} min"));
         assert_eq!((axis.from, axis.ticks[0].label.as_str()), (-0.1, "0 min"));

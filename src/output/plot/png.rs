@@ -1,4 +1,5 @@
-//! Draws charts as PNG. A PNG shows the same as the SVG, on a light background, with two pixels for each unit.
+//! Draws charts as PNG. A PNG shows what the SVG shows, on a light background, with two pixels for each unit. Only the
+//! PNG labels values at the very top of the y axis.
 
 use super::{Plot, PlotLayer, Tick};
 use tiny_skia::{
@@ -45,7 +46,7 @@ pub(crate) enum PngError {
 /// Draws a chart.
 ///
 /// # Errors
-/// The image could not be made.
+/// The font cannot be read, or the image cannot be made or encoded.
 pub(crate) fn png(plot: &Plot) -> Result<Vec<u8>, PngError> {
     let mut canvas = Canvas::new()?;
     canvas.text(&plot.title, MARGIN, 22.0, 13.0, INK, Anchor::Start);

@@ -1,7 +1,8 @@
 //! Draws charts as SVG.
 //!
-//! The plotted area can have any width, and text keeps its size: the horizontal positions of text are percentages, and
-//! only the lines are scaled. The colours come from `data/plot/plot.css`, whose variables a page's theme can set.
+//! The plotted area can have any width, and text keeps its size: the horizontal positions of text and grid lines are
+//! percentages, and only the layers are scaled. `data/plot/plot.css` has default colours, and a page or [`FILE_STYLE`]
+//! sets others by its variables.
 
 use super::{Plot, PlotLayer, Tick};
 use std::fmt::Write;
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_escaped_and_described() {
+    fn the_title_is_escaped_and_only_a_file_has_a_style_sheet() {
         let text = svg(&sample(), Embedding::File);
         assert!(
             text.contains("<title id=\"plot-title\">squares &amp; &lt;more&gt;</title>"),

@@ -51,7 +51,8 @@ pub(crate) fn text(plot: &Plot, columns: usize, charset: Charset) -> String {
     text
 }
 
-/// Returns the labels of the x axis on one line. A label that would touch the label before is left out.
+/// Returns the labels of the x axis on one line. A label that would be less than two columns behind
+/// the label before is left out.
 fn x_labels(plot: &Plot, columns: usize) -> String {
     let mut line = String::new();
     for tick in &plot.x.ticks {
@@ -183,7 +184,7 @@ mod tests {
     use crate::output::plot::tests::sample;
 
     #[test]
-    fn no_line_is_longer_than_the_terminal() {
+    fn no_line_below_the_title_is_longer_than_the_terminal() {
         for columns in [20, 40, 80, 200] {
             for charset in [Charset::Unicode, Charset::Ascii] {
                 let text = text(&sample(), columns, charset);

@@ -11,10 +11,11 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long the reply to the greeting may take. For this reply, the server reads nothing from disk.
+/// How long the client waits for the next bytes of the reply to the greeting. For this reply, the server reads nothing
+/// from disk.
 const GREETING_WAIT: Duration = Duration::from_secs(3);
 
-/// How long the reply to any other request may take, and how long sending a request may take.
+/// How long the client waits for the next bytes of the reply to any other request, and to send a request.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
 
 /// Why a request to the running process failed.
@@ -51,7 +52,8 @@ impl ControlClient {
     /// Connects, and checks that both sides use the same protocol version and network.
     ///
     /// # Errors
-    /// No process listens, or the process uses another protocol version or network.
+    /// No process listens, or the process does not answer, has too many clients, or uses another protocol version or
+    /// network.
     pub(crate) fn connect(folder: &Path, network: Network) -> Result<Self, ControlError> {
         let stream = BufReader::new(connect(folder)?);
         let mut client = Self { folder: folder.to_owned(), network, stream };

@@ -1,7 +1,7 @@
 //! Reads the chain that a running process has open, through its control socket.
 //!
 //! The socket is `<data folder>/<network>/control.sock`, which only its owner can open (mode 0600). Each request and
-//! each reply is JSON on one line. Both sides limit the length of a line and how long they wait for it.
+//! each reply is JSON on one line. Both sides limit the length of a line and how long they wait.
 
 mod client;
 #[cfg(any(test, feature = "fuzzing"))]

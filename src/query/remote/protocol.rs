@@ -46,7 +46,7 @@ impl Phase {
 /// The state of a running process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LiveStatus {
-    /// The command that the process runs: `sync` or `serve`.
+    /// The command that the process runs (`sync` or `serve`), or a text for a program that uses the library.
     pub command: String,
     /// What the process's sync is doing.
     pub phase: Phase,
@@ -62,7 +62,7 @@ pub(crate) struct LiveStatus {
 /// What is known about the stored data besides the chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoreInfo {
-    /// When the chain was last brought up to its network's tip, in Unix seconds.
+    /// When a sync last caught up, in Unix seconds; `None` if none ever did.
     pub last_sync: Option<u64>,
     /// Bytes on disk.
     pub size_on_disk: u64,

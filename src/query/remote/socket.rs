@@ -22,7 +22,7 @@ impl SocketPath {
     /// Makes the path of the socket in a network's folder.
     ///
     /// # Errors
-    /// The folder cannot be opened.
+    /// The path is too long to be used directly, and the folder cannot be opened (only on Linux).
     pub(crate) fn new(folder: &Path) -> io::Result<Self> {
         let path = folder.join(SOCKET);
         if path.as_os_str().len() <= MAX_PATH || !cfg!(target_os = "linux") {

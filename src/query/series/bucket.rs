@@ -30,11 +30,11 @@ pub(crate) struct Bucket {
 /// The distribution of intervals: the seconds from a header's parent to the header, negative if times run backwards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Intervals {
-    /// One in ten intervals is shorter.
+    /// About one in ten intervals is shorter.
     pub low: i64,
-    /// Half of the intervals are shorter.
+    /// About half of the intervals are shorter.
     pub median: i64,
-    /// One in ten intervals is longer.
+    /// About one in ten intervals is longer.
     pub high: i64,
 }
 
@@ -150,11 +150,11 @@ mod tests {
     #[test]
     fn each_bucket_but_the_first_begins_at_a_multiple_of_the_size() {
         let genesis = params(Network::Mainnet).genesis;
-        let mut collector = BucketBuilder::new(10, Some(genesis.time - 600));
+        let mut builder = BucketBuilder::new(10, Some(genesis.time - 600));
         for height in 5..33 {
-            collector.add(height, &genesis);
+            builder.add(height, &genesis);
         }
-        let buckets = collector.finish();
+        let buckets = builder.finish();
         let ends: Vec<_> = buckets.iter().map(|bucket| (bucket.first, bucket.last)).collect();
         assert_eq!(ends, [(5, 9), (10, 19), (20, 29), (30, 32)]);
         assert_eq!(buckets[3].count(), 3);

@@ -34,7 +34,7 @@ pub(crate) fn difficulty(buckets: &[Bucket]) -> Vec<Sample> {
 
 /// Returns the hashes per second. Each value is the average over at least the last [`HASH_RATE_WINDOW`] headers.
 ///
-/// The values start at height `from`. Buckets before it are used for the first values.
+/// No value is for a height below `from`. The buckets below it are used for the first values.
 pub(crate) fn hash_rate(buckets: &[Bucket], from: u32) -> Vec<Sample> {
     let (mut rates, mut first, mut work) = (Vec::new(), 0, 0.0);
     for (at, bucket) in buckets.iter().enumerate() {
@@ -132,13 +132,13 @@ mod tests {
 
     #[test]
     fn shares_of_versions_do_not_mix_two_retarget_periods() {
-        let mut collector = BucketBuilder::new(144, None);
+        let mut builder = BucketBuilder::new(144, None);
         for height in 1000..6048 {
             let version = if height < 4032 { 1 } else { 2 };
             let header = Header { version, ..params(Network::Mainnet).genesis };
-            collector.add(height, &header);
+            builder.add(height, &header);
         }
-        let rows = version_rows(&collector.finish(), 2016);
+        let rows = version_rows(&builder.finish(), 2016);
         let row = rows.iter().find(|row| row.group == VersionGroup::Number(2)).unwrap();
         let shares: Vec<_> = row.shares.iter().map(|share| (share.height, share.value)).collect();
         assert_eq!(shares, [(1000, 0.0), (2016, 0.0), (4032, 1.0)]);

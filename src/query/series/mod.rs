@@ -1,7 +1,7 @@
 //! Series along the stored chain: difficulty, hash rate, intervals between blocks, and versions.
 //!
 //! A [`Bucket`] sums up consecutive headers, and each series is computed from buckets. [`ChainSummary`] keeps the
-//! buckets of a whole chain. For a short range, the summary reads the headers again and makes smaller buckets.
+//! full buckets of a whole chain. For a short range, the summary reads the headers again and makes smaller buckets.
 
 mod bucket;
 mod lines;

@@ -1,4 +1,4 @@
-//! Keeps the buckets of a whole chain, and reads the headers of a short range into smaller ones.
+//! Keeps the full buckets of a whole chain, and reads the headers of a short range into smaller ones.
 
 use super::bucket::{Bucket, BucketBuilder};
 use super::lines::HASH_RATE_WINDOW;
@@ -13,7 +13,7 @@ const BUCKET_SIZE: u32 = 144;
 /// A range of at most this many headers is read from the stored chain, in smaller buckets than those of the summary.
 const MAX_READ: u32 = 20_000;
 
-/// The buckets of a whole chain. A summary is made once, and extended as the chain grows.
+/// The full buckets of a whole chain. A summary is made once, and extended as the chain grows.
 #[derive(Debug, Default)]
 pub(crate) struct ChainSummary {
     buckets: Vec<Bucket>,
@@ -30,7 +30,7 @@ impl ChainSummary {
     /// Adds the buckets that new headers have filled. If a reorganisation has replaced headers of the summary, reads
     /// the whole chain again.
     ///
-    /// Calls `progress` during the reading, with the height that it has reached.
+    /// Calls `progress` after each step of the reading, with the height at which the step began.
     ///
     /// # Errors
     /// Reading failed, or the chain was reorganised meanwhile.
@@ -46,21 +46,21 @@ impl ChainSummary {
             *self = Self::default();
         }
         let time_before = self.buckets.last().map(|bucket| bucket.time);
-        let mut collector = BucketBuilder::new(BUCKET_SIZE, time_before);
+        let mut builder = BucketBuilder::new(BUCKET_SIZE, time_before);
         let end = (tip + 1) / BUCKET_SIZE * BUCKET_SIZE;
         let (from, Some(end)) = (self.next(), end.checked_sub(1)) else { return Ok(()) };
         let mut last_hash = self.last_hash;
         let mut range = HeaderRange::new(reader, tip, from, end);
         while let Some(run) = range.next_run()? {
             for (height, header) in (run.first_height..).zip(&run.headers) {
-                collector.add(height, header);
+                builder.add(height, header);
             }
             last_hash = run.hashes.last().copied().or(last_hash);
             progress(run.first_height);
         }
         // Buckets are added only after all reading, so that an error above adds none.
         self.last_hash = last_hash;
-        self.buckets.extend(collector.finish());
+        self.buckets.extend(builder.finish());
         Ok(())
     }
 
@@ -109,14 +109,14 @@ fn bucket_size(headers: u32) -> u32 {
 fn read(reader: &mut ChainReader, from: u32, to: u32, size: u32) -> Result<Vec<Bucket>, ReadError> {
     let before = from.checked_sub(1).map(|height| reader.run(height, 1)).transpose()?;
     let time_before = before.and_then(|run| run.headers.last().map(|header| header.time));
-    let mut collector = BucketBuilder::new(size, time_before);
+    let mut builder = BucketBuilder::new(size, time_before);
     let mut range = HeaderRange::new(reader, to, from, to);
     while let Some(run) = range.next_run()? {
         for (height, header) in (run.first_height..).zip(&run.headers) {
-            collector.add(height, header);
+            builder.add(height, header);
         }
     }
-    Ok(collector.finish())
+    Ok(builder.finish())
 }
 
 #[cfg(test)]

@@ -27,7 +27,8 @@ impl VersionGroup {
     /// All groups, in the order in which they are shown.
     pub(crate) const ALL: [Self; GROUPS] = groups();
 
-    /// Returns the name of the soft fork that the version or bit signalled, if there was one; for the free bits, their BIP.
+    /// Returns the name of the soft fork that the version or bit signalled, if there was one; for the free bits, their
+    /// BIP.
     pub(crate) fn deployment(self) -> Option<&'static str> {
         match self {
             Self::Number(2) => Some("BIP34"),
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_of_real_headers_belong_to_the_groups_that_their_miners_meant() {
+    fn versions_belong_to_the_groups_that_miners_mean_by_them() {
         assert_eq!(groups_of(1), [Number(1)]);
         assert_eq!(groups_of(4), [Number(4)]);
         assert_eq!(groups_of(0x2000_0000), [NoBits]);

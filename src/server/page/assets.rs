@@ -15,10 +15,11 @@ const STYLE: &str = concat!(
 /// The page's script.
 const SCRIPT: &str = include_str!("../../../data/page/page.js");
 
-/// The icon in black (`#000000`), which [`icon`] replaces by the color of a state.
+/// The icon in black (`#000000`), which [`icon`] replaces with the color of a state.
 const ICON: &str = include_str!("../../../data/page/icon.svg");
 
-/// Lets the page load nothing from elsewhere, forbids scripts and styles in its HTML, and lets no page show it in a frame.
+/// Keeps the page from loading anything from other servers, from having scripts or styles in its HTML, and from being
+/// shown in a frame.
 pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -51,7 +52,7 @@ fn icon(name: &str) -> Option<String> {
     Some(ICON.replace("#000000", color))
 }
 
-/// Adds the HTTP headers that every answer of the page has.
+/// Adds the HTTP headers that every answer of the page has. An answer that sets one of them itself keeps its own.
 pub(super) async fn add_security_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();

@@ -13,12 +13,12 @@ use std::sync::PoisonError;
 pub(super) struct ChartQuery {
     /// The chart's name, which only the front page reads.
     pub chart: Option<String>,
-    /// The first height, in a form that [`find_height`] understands.
+    /// The first height, in a form that [`find_height`] understands; genesis if it is missing or empty.
     pub from: Option<String>,
-    /// The last height, in a form that [`find_height`] understands.
+    /// The last height, in a form that [`find_height`] understands; the tip if it is missing or empty.
     pub to: Option<String>,
-    /// `0`, `false`, `no`, `off` or nothing for a linear scale, any other text for a logarithmic one; `None` for the
-    /// chart's default.
+    /// `0`, `false`, `no`, `off` or an empty text for a linear scale, any other text for a logarithmic one; `None` for
+    /// the default of [`front_chart`] or [`named_chart`].
     pub log: Option<String>,
 }
 
@@ -43,7 +43,8 @@ impl ChartQuery {
 /// [`ChartName::grows`].
 ///
 /// # Errors
-/// There is no such chart or height, the heights cannot be understood, or reading failed.
+/// There is no such chart or height, a height cannot be understood or is on a side branch, the range ends before it
+/// starts, or reading failed.
 pub(super) fn front_chart(
     context: &PageContext,
     query: &ChartQuery,
@@ -83,7 +84,7 @@ fn draw_range(
         text.map_or(Ok(default), |text| find_height(&mut reader, text))
     };
     let from = match height_or(&query.from, 0) {
-        // `from=-N` means the last N headers. If the chain has fewer, the whole chain is shown.
+        // `from=-N` means the Nth header from the end. If the chain has fewer headers, the range starts at genesis.
         Err(PageError::NotFound(_))
             if query.from.as_deref().is_some_and(|t| t.starts_with('-')) =>
         {

@@ -15,7 +15,7 @@ pub(super) struct Commands {
     lightclient: String,
     /// The options of `bitcoin-cli`, with a space before each.
     bitcoin_cli: String,
-    /// The server's address; `None` if the server does not answer REST.
+    /// The address for REST; `None` if the server does not answer REST, or listens on no address.
     rest: Option<SocketAddr>,
 }
 

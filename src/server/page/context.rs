@@ -16,13 +16,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, broadcast};
 
-/// How many requests may read the stored chain at once. Others wait.
+/// How many requests for the page may read the stored chain at once. Others wait.
 const READERS: usize = 4;
 
-/// How many browsers may receive events.
+/// How many streams of events may be open at once. Each browser window has one.
 const MAX_EVENT_STREAMS: usize = 256;
 
-/// How many events may wait for a browser. A browser that is further behind is disconnected.
+/// How many events may wait in a stream. The stream of a browser that is further behind ends.
 const BACKLOG: usize = 64;
 
 /// The time over which the speed of a sync is measured.
@@ -76,14 +76,14 @@ impl PageContext {
         read: impl FnOnce(&Self) -> Result<T, PageError> + Send + 'static,
     ) -> Result<T, PageError> {
         let permit = Arc::clone(&self.readers).acquire_owned().await;
-        let permit = permit.map_err(|_| PageError::Busy)?;
+        let permit = permit.map_err(|_| PageError::Unfinished)?;
         let context = Arc::clone(self);
         // The thread holds the permit, and goes on even if the client hangs up.
         let task = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             read(&context)
         });
-        task.await.map_err(|_| PageError::Busy)?
+        task.await.map_err(|_| PageError::Unfinished)?
     }
 
     /// Collects the data that the state of the chain is decided from.
@@ -112,8 +112,8 @@ impl PageContext {
         }
     }
 
-    /// Returns how many headers a second were stored in the last [`SPEED_WINDOW`]; `None` in the
-    /// first half second.
+    /// Returns how many headers a second were stored in the last [`SPEED_WINDOW`]; `None` in the first half
+    /// second.
     fn speed(&self) -> Option<f64> {
         let heights = self.heights();
         let (first, last) = heights.front().zip(heights.back())?;
@@ -139,8 +139,8 @@ pub(super) enum PageError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The server is ending, or a thread panicked.
-    #[error("the server is busy")]
-    Busy,
+    #[error("the server could not finish reading")]
+    Unfinished,
 }
 
 impl PageError {
@@ -150,7 +150,7 @@ impl PageError {
             Self::Unclear(_) => StatusCode::BAD_REQUEST,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Read(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unfinished => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }

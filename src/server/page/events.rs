@@ -1,4 +1,4 @@
-//! `/events`: the progress of the sync, new tips and peers, as server-sent events.
+//! `/events`: the progress of the sync, new tips, reorganisations and peers, as server-sent events.
 
 use super::context::{PageContext, PageEvent};
 use super::status::StatusReport;
@@ -24,8 +24,8 @@ const UPDATE_INTERVAL: Duration = Duration::from_millis(500);
 /// The longest time without an event. After three times as long, the script takes the connection as lost.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Sends browsers the events of the client's sync, and its progress and peers when these change. After the sync has ended,
-/// only the age of the tip still changes.
+/// Sends browsers the new tips and the reorganisations of the client's sync, and its progress and peers when these
+/// change. After the sync has ended, only the age of the tip still changes.
 pub(crate) async fn publish(context: Arc<PageContext>, mut events: Events) {
     let mut ticks = interval(UPDATE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -53,7 +53,8 @@ impl LastSent {
     fn update(&mut self, context: &PageContext) {
         let live = context.state.live();
         context.record_height(live.height);
-        // If the tip cannot be read, there is nothing to send. The next request for the page is answered with the reason.
+        // If the tip cannot be read, there is nothing to send. The next request for the page is answered with the
+        // reason.
         let Ok(report) = context.status_report() else { return };
         let (progress, peers) = (progress(&report), peers(&live));
         if progress != self.progress {
@@ -82,7 +83,7 @@ impl PageContext {
                 });
                 self.send("reorganisation", data.to_string());
             }
-            // The other events change only the progress.
+            // The other events change only the progress or the peers, which `LastSent` compares.
             _ => {}
         }
     }
@@ -124,7 +125,7 @@ fn peers(live: &Live) -> String {
     json!({ "peers": peers.collect::<Vec<_>>() }).to_string()
 }
 
-/// Answers with a stream of events. The first one is the current progress.
+/// Answers with a stream of events. The first one is the current progress, if the tip can be read.
 pub(super) fn stream(context: &Arc<PageContext>) -> Response {
     let Ok(permit) = Arc::clone(&context.event_streams).try_acquire_owned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many listeners\n").into_response();
@@ -155,7 +156,8 @@ struct EventListener {
 }
 
 impl EventListener {
-    /// Returns the next event, or `None` if the program ends or the browser is too far behind. The browser then reconnects.
+    /// Returns the next event, or `None` if the program ends or the browser is too far behind. The browser then
+    /// reconnects.
     async fn next(&mut self) -> Option<PageEvent> {
         if let Some(first) = self.first.take() {
             return Some(first);

@@ -30,7 +30,7 @@ pub(super) struct FrontData {
     pub intervals: Vec<i64>,
     /// Hashes per second over the last 120 blocks; `None` if no time passed.
     pub hash_rate: Option<f64>,
-    /// The next retarget, if the network has any.
+    /// The next retarget; `None` on a network without retargets, or if a reorganisation has just removed the tip.
     pub retarget: Option<Retarget>,
     /// How many headers the current period has so far.
     pub period_count: u32,

@@ -40,7 +40,7 @@ pub(super) struct HeaderData {
 /// Reads what a header's page shows. `text` names the header in any form that [`find`] accepts.
 ///
 /// # Errors
-/// The text names no stored header, the chain changed meanwhile, or reading failed.
+/// As [`find`], or the chain changed meanwhile.
 pub(super) fn read(context: &PageContext, text: &str) -> Result<HeaderData, PageError> {
     let mut reader = context.state.chain();
     let tip = reader.tip()?.height;

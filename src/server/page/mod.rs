@@ -1,7 +1,7 @@
 //! The page shows whether the chain is current, and what is in its headers.
 //!
-//! The server makes the HTML, so the page works without the script. The script keeps the page up to date, and lets the user
-//! zoom charts by dragging. The page loads nothing from elsewhere.
+//! The server makes the HTML, so the page works without the script. The script keeps the page up to date, and lets the
+//! user zoom charts by dragging. The page loads nothing from other servers.
 
 mod assets;
 mod chart;

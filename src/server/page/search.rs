@@ -9,7 +9,8 @@ use std::ops::RangeInclusive;
 /// The longest text that can be searched for, in bytes.
 const MAX_TEXT: usize = 100;
 
-/// The numbers that are taken as Unix times if the chain has no such height: from 2001 up to the latest time of a header.
+/// The numbers that are taken as Unix times if the chain has no such height: from 2001 up to the latest time that a
+/// header can have.
 const UNIX_TIMES: RangeInclusive<i64> = 1_000_000_000..=0xffff_ffff;
 
 /// Digits of a hash.
@@ -31,7 +32,7 @@ pub(super) enum SearchResult {
 /// if it is one of [`UNIX_TIMES`].
 ///
 /// # Errors
-/// The text cannot be understood, its header is not stored, or reading failed.
+/// The text cannot be understood, no stored header fits it, or reading failed.
 pub(super) fn find(reader: &mut ChainReader, text: &str) -> Result<SearchResult, PageError> {
     let text = text.trim();
     if text.is_empty() || text.len() > MAX_TEXT {

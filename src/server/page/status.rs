@@ -24,7 +24,7 @@ pub(super) enum ChainStatus {
     Behind,
     /// No peer is connected.
     NoPeers,
-    /// This computer's clock is wrong.
+    /// This computer's clock seems to be wrong.
     WrongClock,
     /// Stored data is damaged.
     Damaged,
@@ -77,7 +77,7 @@ pub(super) struct StatusReport {
     pub live: Live,
     /// Why the sync failed, if it did.
     pub fault: Option<String>,
-    /// The warnings of the sync.
+    /// What [`ServerState::warnings`](crate::server::ServerState::warnings) returns, the fault included.
     pub warnings: Vec<String>,
     /// Seconds since the tip's time; negative if the tip is ahead of the clock.
     pub tip_age: i64,

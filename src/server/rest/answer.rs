@@ -22,8 +22,8 @@ pub(crate) enum RestFormat {
 }
 
 impl RestFormat {
-    /// Splits a file name at its last dot. If the extension is unknown, returns the whole file name and `None`; if the
-    /// extension is empty, the name without the dot and `None`.
+    /// Splits a file name at its last dot. If the extension is missing or unknown, returns the whole file name and
+    /// `None`; if it is empty, the name without the dot and `None`.
     ///
     /// Source: Bitcoin Core `ParseDataFormat`.
     pub(crate) fn split(file: &str) -> (&str, Option<Self>) {
@@ -79,7 +79,7 @@ impl RestError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, cause.to_string())
     }
 
-    /// Returns the error for requests before the first header is stored.
+    /// Returns the error for requests before the first header besides genesis is stored.
     pub(crate) fn warming_up() -> Self {
         let message = "Service temporarily unavailable: Waiting for the first headers from peers…";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
@@ -113,7 +113,7 @@ pub(super) fn parse_hash(text: &str) -> Result<BlockHash, RestError> {
     text.parse().map_err(|_| RestError::bad_request(format!("Invalid hash: {text}")))
 }
 
-/// Returns an error until the first header is stored. Source: Bitcoin Core `CheckWarmup`.
+/// Returns an error while [`ServerState::is_warming_up`]. Source: Bitcoin Core `CheckWarmup`.
 pub(super) fn check_warmup(state: &ServerState) -> Result<(), RestError> {
     if state.is_warming_up() { Err(RestError::warming_up()) } else { Ok(()) }
 }

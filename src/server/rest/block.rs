@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use std::sync::Arc;
 
-/// Answers with a block and its transactions.
+/// Answers with a block. As JSON it has its whole transactions.
 pub(super) async fn whole(
     State(state): State<Arc<ServerState>>,
     Path(file): Path<String>,
@@ -16,7 +16,7 @@ pub(super) async fn whole(
     answer(state, &file, 2).await
 }
 
-/// Answers with a block and the txids of its transactions.
+/// Answers with a block. As JSON it has only the txids of its transactions.
 pub(super) async fn without_details(
     State(state): State<Arc<ServerState>>,
     Path(file): Path<String>,

@@ -1,6 +1,6 @@
-//! REST as in Bitcoin Core, and `/headers`, which streams any range.
+//! A part of Bitcoin Core's REST, and `/headers`, which streams any range.
 //!
-//! Source: the paths, texts and status codes are those of Bitcoin Core `rest.cpp`.
+//! Source: the paths, texts and status codes of `/rest` are those of Bitcoin Core `rest.cpp`.
 
 mod answer;
 mod block;

@@ -69,7 +69,7 @@ pub(super) async fn headers(
     Ok(([(header::CONTENT_TYPE, content_type)], body).into_response())
 }
 
-/// Writes headers until the end of the range, or until the client is gone.
+/// Writes headers until the end of the range, or until the client is gone or reading fails.
 fn write_range(
     state: &ServerState,
     (tip, from, to): (u32, u32, u32),

@@ -1,6 +1,7 @@
 //! Reads calls and writes replies: single calls and batches, JSON-RPC 1.0, 1.1 and 2.0.
 //!
-//! Source: Bitcoin Core `HTTPReq_JSONRPC` (`httprpc.cpp`); `JSONRPCRequest::parse`, `JSONRPCReplyObj` (`rpc/request.cpp`).
+//! Source: Bitcoin Core `HTTPReq_JSONRPC` (`httprpc.cpp`), `JSONRPCRequest::parse` and `JSONRPCReplyObj`
+//! (`rpc/request.cpp`).
 
 use super::error::{RpcCode, RpcError};
 use super::method::RpcResult;
@@ -48,10 +49,12 @@ pub(super) fn read_body(body: &[u8], most: usize) -> Result<RpcBody<'_>, RpcErro
 /// The version of JSON-RPC that a call speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum RpcVersion {
-    /// 1.0 and 1.1: replies have both `result` and `error`, one of them null, and errors are HTTP errors too.
+    /// 1.0, 1.1 or none: replies have both `result` and `error`, one of them null, and the error of a single call is
+    /// an HTTP error too.
     #[default]
     Legacy,
-    /// 2.0: replies have either `result` or `error`, and calls without an id get no reply.
+    /// 2.0: replies have either `result` or `error`, and calls without an id get no reply, except for a single call
+    /// that is not valid.
     Two,
 }
 
@@ -88,7 +91,7 @@ impl<'a> RpcCall<'a> {
         (call(version), request)
     }
 
-    /// Returns whether the client expects no reply.
+    /// Returns whether the call is a notification: it has version 2.0 and no id.
     pub(super) fn is_notification(&self) -> bool {
         self.version == RpcVersion::Two && self.id.is_none()
     }
@@ -137,7 +140,8 @@ enum CallField {
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for CallFields<'a> {
-    /// Unlike a derived implementation, takes the first of fields with the same name, and tells null from a missing field.
+    /// Unlike a derived implementation, takes the first of fields with the same name, and tells null from a missing
+    /// field.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(CallVisitor)
     }
@@ -301,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_json_is_refused() {
+    fn deeply_nested_parameters_are_refused() {
         let deep =
             format!(r#"{{"method":"a","params":[{}1{}]}}"#, "[".repeat(9_999), "]".repeat(9_999));
         assert_eq!(call(&deep).0.unwrap_err().message, "Parse error");

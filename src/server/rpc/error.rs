@@ -15,7 +15,7 @@ pub(crate) enum RpcCode {
     InvalidParams = -32602,
     /// This program is at fault.
     InternalError = -32603,
-    /// The body is not JSON.
+    /// The body is not JSON, is neither an object nor an array, or nests parameters too deeply.
     ParseError = -32700,
     /// Any other error, such as a wrong number of parameters.
     Misc = -1,
@@ -25,7 +25,7 @@ pub(crate) enum RpcCode {
     InvalidAddressOrKey = -5,
     /// A parameter has an invalid value.
     InvalidParameter = -8,
-    /// No peer is connected.
+    /// No peer could be used, or the network is switched off.
     ClientNotConnected = -9,
     /// The bytes cannot be decoded.
     DeserializationError = -22,
@@ -37,7 +37,7 @@ pub(crate) enum RpcCode {
     VerifyError = -25,
     /// A rule refuses a transaction or block. The message is the rule's name.
     VerifyRejected = -26,
-    /// No header has been stored yet.
+    /// No header besides genesis has been stored yet.
     InWarmup = -28,
     /// The peer is not connected.
     NodeNotConnected = -29,

@@ -35,7 +35,7 @@ pub(super) struct Method {
     pub params: &'static [RpcParam],
     /// What it does, for `help`.
     pub about: &'static str,
-    /// Whether it needs a stored header besides genesis.
+    /// Whether calls get an error while [`ServerState::is_warming_up`].
     pub needs_chain: bool,
     /// How it is run.
     pub run: RpcRun,

@@ -78,7 +78,7 @@ async fn single(state: &Arc<ServerState>, call: &RawValue) -> Response {
         Err(error) if is_request && call.version == RpcVersion::Two => {
             reply(StatusCode::OK, call, &Err(error))
         }
-        // If the call is not a valid request, the HTTP status is an error, too, in every version.
+        // The HTTP status is an error, too: in version 2.0 only if the call is not a valid request.
         Err(error) => failure(call, error),
         Ok(result) => reply(StatusCode::OK, call, &Ok(result)),
     }

@@ -109,7 +109,7 @@ pub(super) fn may_begin_at(at: usize) -> bool {
     usize::try_from(SEGMENT).is_ok_and(|segment| (SEGMENT_HEAD..=segment - RED_ZONE).contains(&at))
 }
 
-/// Returns the segment number that the message at a position carries, if there is a message.
+/// Returns the segment number that the message at a position carries; `None` if there is no intact message.
 pub(super) fn number_of_message(segment: &[u8], at: usize) -> Option<u64> {
     let mut rest = segment.get(at + 5..)?;
     rest.varint()?;

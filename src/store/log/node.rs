@@ -57,7 +57,7 @@ impl TreeNode {
         matches!(self.data, Data::Index(_))
     }
 
-    /// Applies a change to the node; returns `None` if the bytes are not a change.
+    /// Applies a change to the node; returns `None` if the bytes are not a change that fits the node.
     pub(super) fn apply(&mut self, mut link: &[u8]) -> Option<()> {
         let rest = &mut link;
         match (rest.u8()?, &mut self.data) {

@@ -22,7 +22,7 @@ const META: u64 = 0;
 const TREE: &[u8] = b"__sled__default";
 /// Leaves kept in memory. Neighbouring headers, or the buckets of one index run, lie in few leaves.
 const LEAVES: usize = 32;
-/// The most nodes that a search or a scan visits. More of them are taken for a cycle.
+/// The most nodes that a search or a scan visits: more nodes are taken for a cycle.
 const MAX_DEPTH: usize = 1 << 16;
 /// Bytes read at once for a message whose length is not known yet: most changes and small nodes are shorter.
 const GUESS: usize = 8 * 1024;
@@ -51,7 +51,7 @@ impl Log {
     /// Reads a database's snapshot and the log after it, or the whole log if there is no usable snapshot.
     ///
     /// # Errors
-    /// There is no log, or it does not lead to a tree.
+    /// The system failed, there is no log, or the log does not lead to a tree.
     pub(in crate::store) fn open(folder: &Path) -> Result<Self, LogError> {
         let file = File::open(folder.join("db"))?;
         let newest = super::files::snapshots(folder)?.into_iter().max();

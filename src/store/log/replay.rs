@@ -27,8 +27,8 @@ pub(super) struct Replayed {
     pub(super) damage: Option<String>,
     /// The folder of message bodies that have files of their own.
     pub(super) blobs: PathBuf,
-    /// The parts of the file that hold the torn batch, the last part first. The batch never reached the disk as a
-    /// whole, but sled would read it as if it had.
+    /// The parts of the file to erase so that sled does not read the torn batch, the last part first. The batch never
+    /// reached the disk as a whole, but sled would read it as if it had.
     pub(super) torn: Vec<Range<u64>>,
 }
 
@@ -167,8 +167,8 @@ impl Replayed {
         Ok(search.result())
     }
 
-    /// Moves the end to the last byte of the message that begins at `start`. Records damage if a gap before the message
-    /// cannot be a torn write.
+    /// Moves the end to the last byte of the message that begins at `start`. If the message begins a batch, records
+    /// damage if a gap before it cannot be a torn write.
     fn search_end(&mut self, search: &mut EndSearch, message: &LogMessage<'_>, start: Lsn) {
         if search.batch.is_some_and(|batch| start > batch.previous_end) {
             self.record_file(message, search.end, &mut search.unwritten);
@@ -182,7 +182,8 @@ impl Replayed {
     }
 
     /// Records a message whose blob file never reached the disk: the message's node, and `end`, the last byte before
-    /// the message. Removes the record if the node is written again, since then sled itself has removed the file.
+    /// the message. Removes the record if the node is written again or freed, since then sled itself has removed the
+    /// file.
     fn record_file(&self, message: &LogMessage<'_>, end: Lsn, unwritten: &mut BTreeMap<u64, Lsn>) {
         let is_whole = file_number(message).is_none_or(|file| {
             let body = fs::read(self.blobs.join(file.to_string()));
@@ -238,7 +239,7 @@ impl Replayed {
                     changes.push(place);
                 }
             }
-            // Without the node that it changes, the message is outdated: the node is written again later in the log.
+            // Without the node that it changes, the message is outdated: the node is written again or freed later.
             (MessageKind::Link, _) => {}
             (kind, _) => {
                 if self.nodes.len() <= at {

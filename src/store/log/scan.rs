@@ -142,7 +142,7 @@ fn parts_by_block(buffer: &mut [u8], offset: u64) -> impl Iterator<Item = &mut [
 fn segment_of(bytes: &[u8]) -> Option<u64> {
     let head = bytes.first_chunk::<SEGMENT_HEAD>().and_then(SegmentHead::decode);
     let by_head = head.and_then(|head| u64::try_from(head.lsn).ok()).map(|lsn| lsn / SEGMENT);
-    // Most of a free segment is zeros, which no message begins with.
+    // Most of a free segment is zeros, and few messages begin with a zero.
     let mut starts = (SEGMENT_HEAD..bytes.len()).filter(|at| may_begin_at(*at) && bytes[*at] != 0);
     by_head.or_else(|| starts.find_map(|at| number_of_message(bytes, at)))
 }
@@ -186,7 +186,7 @@ fn add_message<'a>(
     mut add: impl FnMut(Option<Vec<u8>>, &'a [u8]),
 ) {
     match message.kind {
-        // No page is large enough for a file of its own.
+        // A message with pages is never so large that its body has a file of its own.
         _ if message.in_file => {}
         MessageKind::Node => {
             let entries = leaf_entries(message.body).unwrap_or_default();

@@ -23,7 +23,7 @@ pub(super) struct Items<'a> {
 }
 
 impl<'a> Items<'a> {
-    /// Starts at a position after the segment's header.
+    /// Starts at the position `at`, which is not in the segment's header.
     pub(super) fn new(bytes: &'a [u8], number: u64, at: usize) -> Self {
         Self { bytes, number, at, ended: false }
     }

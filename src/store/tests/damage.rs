@@ -137,15 +137,16 @@ fn a_folder_that_cannot_be_used_is_not_called_damaged() {
     assert!(matches!(error, StoreError::Io { .. }) && !error.is_damage(), "{error:?}");
 }
 
-/// Returns the files beside the log, which can all be rebuilt from it.
-fn derived_files(folder: &Path) -> Vec<PathBuf> {
+/// Returns the files that are rebuilt if they are damaged: sled's settings, which are always the same, and its
+/// snapshots.
+fn rebuildable_files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(Folders::of(folder).database).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
-    let is_derived = |path: &PathBuf| {
+    let is_rebuildable = |path: &PathBuf| {
         let name = path.file_name().unwrap().to_string_lossy();
         name == "conf" || name.starts_with("snap.")
     };
-    paths.filter(is_derived).collect()
+    paths.filter(is_rebuildable).collect()
 }
 
 fn assert_opens_whole(folder: &Path, what: &str) {
@@ -163,7 +164,7 @@ fn the_store_opens_completely_although_files_beside_the_log_are_damaged() {
     let mut random = StdRng::seed_from_u64(3);
     let folder = database(true);
     for round in 0..60 {
-        let files = derived_files(folder.path());
+        let files = rebuildable_files(folder.path());
         assert_eq!(files.len(), 2, "{files:?}");
         let path = &files[random.random_range(0..files.len())];
         let mut bytes = fs::read(path).unwrap();
@@ -200,8 +201,8 @@ fn reading_writes_nothing() {
         let entries = fs::read_dir(Folders::of(folder.path()).database).unwrap();
         let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
         files.sort();
-        let hashes = files.iter().filter(|path| path.is_file()).map(|path| fs::read(path).unwrap());
-        files.iter().cloned().zip(hashes).collect()
+        files.retain(|path| path.is_file());
+        files.into_iter().map(|path| (fs::read(&path).unwrap(), path)).collect()
     };
     let before = state();
     let store = SledStore::open_to_read(folder.path(), regtest()).unwrap();
@@ -214,7 +215,7 @@ fn reading_writes_nothing() {
 
 /// sled cuts a log at the first message that it cannot read, and erases what follows.
 #[test]
-fn a_log_with_a_hole_is_not_opened_for_writing() {
+fn a_log_with_a_damaged_message_is_not_opened_for_writing() {
     let folder = database(false);
     let path = file(folder.path(), "db");
     let mut bytes = fs::read(&path).unwrap();
@@ -249,8 +250,8 @@ fn a_batch_is_void_if_a_block_of_it_never_reached_the_disk() {
     let batch = mine(&mut branch, 30_000, 0);
     append(&store, &batch);
     let killed = as_killed(&store, folder.path());
-    // sled writes a batch in random order, and then writes some of the batch's nodes again, anywhere in the file.
     let log = fs::File::open(file(killed.path(), "db")).unwrap();
+    // sled writes a batch in random order, and then writes some of the batch's nodes again, anywhere in the file.
     let blocks = blocks_of_last_batch(&log, BLOCK).unwrap();
     assert!(blocks.len() > 250, "{} blocks", blocks.len());
     for lost in [1, 60, 125, blocks.len() - 2] {
@@ -271,7 +272,7 @@ fn a_batch_is_void_if_a_block_of_it_never_reached_the_disk() {
     }
 }
 
-/// sled writes nodes also between batches, and nothing waits until they are on disk.
+/// sled also writes nodes between batches, and nothing waits until they are on disk.
 #[test]
 fn what_was_written_just_before_the_last_batch_may_be_lost_with_it() {
     let folder = database(false);

@@ -53,7 +53,7 @@ fn any_range_and_stop_hash_give_the_headers_that_run_gives() {
     });
 }
 
-/// A wrong page must not reach a peer, even if the peer requests only headers before the wrong byte.
+/// No header of a damaged page may reach a peer, even if the peer requests only headers after the wrong byte.
 #[test]
 fn a_damaged_page_is_an_error_wherever_in_it_the_headers_are() {
     let folder = tempdir().unwrap();

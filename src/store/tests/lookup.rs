@@ -29,7 +29,7 @@ fn hashes_of_a_bulk_load_are_found_before_it_is_finished_and_after_a_reopen() {
     assert_eq!(store.height_of(&BlockHash([7; 32])).unwrap(), None);
 }
 
-/// A chain beyond the first index run, interrupted before its bulk load was finished, and cut back into the first run.
+/// A chain goes beyond the first index run. Its bulk load is not finished, and then the chain is cut back to that run.
 #[test]
 fn hashes_are_found_on_both_sides_of_a_run_boundary() {
     let folder = tempdir().unwrap();

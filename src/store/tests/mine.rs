@@ -79,14 +79,15 @@ pub(super) fn file(folder: &Path, name: &str) -> PathBuf {
     Folders::of(folder).database.join(name)
 }
 
-/// Returns a folder with a copy of an open store's database, as a kill of the process would leave it.
+/// Returns a folder with a copy of the database in `from`, as a kill of the process would leave it, and checks that its
+/// tip is that of the open store.
 pub(super) fn as_killed(store: &SledStore, from: &Path) -> TempDir {
     let (folder, tip) = (copy_of(from), store.tip());
     assert_eq!(SledStore::open_to_read(folder.path(), regtest()).unwrap().tip(), tip);
     folder
 }
 
-/// Returns a folder with a copy of a database.
+/// Returns a folder with a copy of a database without blob files.
 pub(super) fn copy_of(from: &Path) -> TempDir {
     let folder = tempdir().unwrap();
     let database = Folders::of(folder.path()).database;

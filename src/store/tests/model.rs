@@ -22,8 +22,8 @@ enum Op {
         depth: u32,
         count: u32,
     },
-    /// Stores a candidate in pieces, and then activates or discards it. In between, `Some(true)` extends the chain, and
-    /// `Some(false)` opens the store anew, which ends the operation.
+    /// Stores a candidate in pieces, and then activates or discards it. In between, the chain is extended if `between`
+    /// is `Some(true)`. If it is `Some(false)`, the store is opened anew instead, and the operation ends.
     Candidate {
         depth: u32,
         counts: Vec<u32>,
@@ -263,7 +263,7 @@ fn run(ops: &[Op], keeps_in_memory: bool) {
     pair.compare_all_hashes();
 }
 
-/// The fuzzer's target: a few bytes are an operation.
+/// The fuzzer's target: each operation is made from a few bytes.
 pub(crate) fn fuzz(bytes: &[u8]) {
     let mut input = Bytes(bytes);
     let keeps_in_memory = input.below(2) == 1;

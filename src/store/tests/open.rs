@@ -15,7 +15,7 @@ use std::{io, mem, process};
 use tempfile::tempdir;
 
 #[test]
-fn an_empty_folder_becomes_a_chain_of_genesis_alone() {
+fn a_missing_folder_becomes_a_chain_of_genesis_alone() {
     for network in Network::ALL {
         let folder = tempdir().unwrap();
         let folder = folder.path().join("deep").join(network.to_string());
@@ -180,7 +180,7 @@ fn snapshots(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_closed_bulk_load_leaves_nothing_for_the_next_open_to_write() {
+fn a_closed_bulk_load_leaves_a_snapshot_that_the_next_open_keeps() {
     let folder = tempdir().unwrap();
     regtest_database(folder.path(), 20_000);
     let closed = snapshots(folder.path());

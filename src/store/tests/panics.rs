@@ -1,8 +1,8 @@
 //! Panics inside sled in the middle of a change: the process stops using sled, and the next process reads no torn
 //! batch.
 //!
-//! sled logs what it does, so a logger that panics injects a panic at any of these points. A panic parks its thread for
-//! ever, therefore each trial is a process of its own.
+//! sled logs what it does, so a logger that panics can inject a panic wherever sled logs a message. A panic parks its
+//! thread for ever, so each trial is a process of its own.
 
 use super::mine::{append, copy_of, mine, regtest, regtest_database};
 use crate::chain::Branch;

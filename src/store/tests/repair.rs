@@ -60,7 +60,7 @@ fn all_headers_outlive_a_lost_tip_record_a_wrong_work_and_a_broken_index() {
 }
 
 #[test]
-fn repairing_an_intact_database_changes_nothing() {
+fn repairing_an_intact_database_keeps_every_header() {
     let folder = tempdir().unwrap();
     let headers = regtest_database(folder.path(), 40_000);
     for _ in 0..2 {
@@ -226,8 +226,9 @@ fn put_changes(bytes: &mut [u8], number: u32, page: &[u8], ends: &[usize]) {
         let lsn = i64::from_le_bytes(bytes[segment + 4..segment + 12].try_into().unwrap());
         let segment_number =
             u8::try_from((lsn ^ i64::MAX) / i64::try_from(SEGMENT).unwrap()).unwrap();
-        // The body's and the page's length in three bytes each, a node's number, and the last byte of the key.
+        // The kind, the body's length in three bytes, the segment's number, and a node's id.
         let head = [10, 249, 3, 86, segment_number, 5];
+        // The kind of change, the key without its node's prefix, the page's length in three bytes, and the page.
         let body = [&[0, 1, chain_page_key(number)[4], 249, 3, 80], page].concat();
         let crc = u32::MAX ^ crc32fast::hash(&[&body[..], &head].concat());
         let message = [&crc.to_le_bytes()[..], &head, &body].concat();
@@ -236,8 +237,9 @@ fn put_changes(bytes: &mut [u8], number: u32, page: &[u8], ends: &[usize]) {
     }
 }
 
-/// sled may have written page 348 as a change of a node in which page 347 is next to page 349. The hole takes the end
-/// of page 347 and the head of page 349, and so both neighbours that would have shown the number of page 348.
+/// sled may have written page 348 as a change of a node in which page 347 is next to page 349. A hole takes the end of
+/// page 347 and the head of page 349, and so both neighbours that would have shown the number of page 348. Another hole
+/// is in page 253, which is in the lane of page 349.
 #[test]
 fn a_page_without_a_number_between_two_damaged_ones_costs_no_header() {
     const LOOSE: u32 = 348;
@@ -261,7 +263,7 @@ fn a_page_without_a_number_between_two_damaged_ones_costs_no_header() {
     assert_repaired(folder.path(), &headers, 40_000, "page 348 has no number");
 }
 
-/// Returns how many headers of a damaged database can be recovered, without writing any.
+/// Returns how many headers of a damaged database, genesis included, can be recovered, without writing any.
 fn recoverable(folder: &Path, headers: &CheckedHeaders) -> usize {
     let old = Salvage::open(&Folders::of(folder).database, regtest()).unwrap();
     let all: Vec<Header> = [&[regtest().genesis], headers.headers()].concat();
@@ -293,8 +295,8 @@ fn killed_database(folder: &Path, count: u32) -> CheckedHeaders {
     headers
 }
 
-/// The killed sync has written neither hash index nor parity records. With 40,000 headers, it has stored twice what
-/// they add to the parity records, the second time in the last batch, which a hole makes void.
+/// The killed sync has written neither hash index nor parity records. With 40,000 headers, it has stored two versions
+/// of what they add to the parity records, the second one in the last batch, which a hole in it makes void.
 #[test]
 fn headers_that_a_killed_sync_had_stored_outlive_a_hole() {
     for (count, heights) in [
@@ -335,25 +337,25 @@ fn a_hole_of_64_bytes_in_what_a_killed_sync_left_costs_at_most_one_header_of_a_h
 
 /// The pending parity that the killed sync had stored is removed once the parity records are written.
 #[test]
-fn a_sync_that_goes_on_after_it_was_killed_leaves_no_unfinished_parity() {
+fn a_sync_that_goes_on_after_it_was_killed_leaves_no_pending_parity() {
     let folder = tempdir().unwrap();
     let headers = killed_database(folder.path(), 20_000);
-    let unfinished = |store: &SledStore| store.records.scan(b"q", 0, "a record").unwrap().len();
+    let pending = |store: &SledStore| store.records.scan(b"q", 0, "a record").unwrap().len();
     let store = SledStore::open(folder.path(), regtest()).unwrap();
-    assert_eq!(unfinished(&store), 32);
+    assert_eq!(pending(&store), 32);
     let mut branch = Branch::genesis(regtest());
     check(&mut branch, headers.headers().to_vec());
     append(&store, &mine(&mut branch, 10, 0));
-    assert_eq!(unfinished(&store), 32, "the index is written later");
+    assert_eq!(pending(&store), 32, "the index is written later");
     store.finish_bulk_load().unwrap();
-    assert_eq!(unfinished(&store), 0);
+    assert_eq!(pending(&store), 0);
     assert_eq!(store.parity_fault().unwrap(), None);
     assert_eq!(verify(&store, regtest(), |_| ()).unwrap().fault, None);
 }
 
 /// Returns the lanes of the pages whose headers are found in a part of a file.
 fn lanes_in(bytes: &[u8], headers: &CheckedHeaders) -> HashSet<[u8; 4]> {
-    // A header that is cut at either end still has one whole half.
+    // A header that is cut at one end is found if at least one half of it is whole.
     const HALF: usize = RECORD_LEN / 2;
     let windows: HashSet<&[u8]> = bytes.windows(HALF).collect();
     let mut lanes = HashSet::new();

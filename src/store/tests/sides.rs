@@ -113,7 +113,8 @@ impl Beside {
         Self { store, tree, records: Vec::new() }
     }
 
-    /// Gives headers to the tree, stores the changed branches, and returns how many bytes of records are written.
+    /// Gives headers to the tree, stores the changed branches, and returns how many bytes of keys and values this
+    /// writes.
     fn accept(&mut self, headers: &[Header]) -> usize {
         let (batch, _) = link_batch(regtest(), headers.to_vec());
         let (_, rejection) = self.tree.accept(batch, &self.store, NOW).unwrap();

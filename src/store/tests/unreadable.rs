@@ -1,4 +1,4 @@
-//! Parts of the file that cannot be read while a change is made: the change fails as a whole.
+//! Parts of the file that cannot be read while a change is made: the change succeeds or fails as a whole.
 
 use super::mine::{copy_of, file, mine, regtest, regtest_database};
 use crate::chain::Branch;

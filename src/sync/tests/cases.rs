@@ -17,11 +17,11 @@ fn honest() -> SimPeer {
 }
 
 #[test]
-fn one_peer_without_hints_gets_one_request_after_another() {
+fn one_peer_without_hints_gets_a_request_for_every_2000_headers() {
     let mut world = World::new(Hints::default(), vec![honest()]);
     assert!(world.run());
     assert_eq!(world.best, tip());
-    assert_eq!(world.requests, 20 + 1, "20 full answers and an empty one");
+    assert_eq!(world.requests, 20 + 1, "20 full answers, and one with the tip alone");
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_chain_that_ends_before_the_last_hint_is_stored_completely() {
 }
 
 #[test]
-fn a_peer_whose_chain_leaves_the_hints_is_refused_when_another_follows_them() {
+fn a_peer_whose_chain_leaves_the_hints_is_dropped_when_another_follows_them() {
     let other = SimPeer::honest(&fork(&chain(HEIGHT), 10_000, 7, HEIGHT + 500));
     let mut world = World::new(hints(&chain(HEIGHT)), vec![other, honest()]);
     assert!(world.run());
@@ -186,7 +186,7 @@ fn the_longer_branch_wins_whoever_is_asked_first() {
 }
 
 #[test]
-fn a_sync_has_not_caught_up_before_a_second_peer_was_asked() {
+fn a_sync_has_not_caught_up_before_a_slow_second_peer_has_answered() {
     let behind = SimPeer::honest(&chain(HEIGHT - 3));
     let mut late = honest();
     late.latency = Duration::from_secs(2);

@@ -55,7 +55,7 @@ fn a_sync_ends_although_peers_announce_blocks_that_they_never_send() {
 }
 
 #[test]
-fn a_peer_that_announces_blocks_and_sends_nothing_loses_the_lead() {
+fn a_peer_that_announces_blocks_and_sends_no_headers_loses_the_lead() {
     let wolf = SimPeer { cries_wolf: true, latency: ms(1), ..SimPeer::honest(&chain(0)) };
     let world = caught_up(vec![wolf, honest(50)], Hints::default());
     assert_eq!(world.best, tip());
@@ -146,7 +146,7 @@ fn reply(parent: Option<BlockHash>, last: BlockHash, count: u32) -> Reply {
 }
 
 #[test]
-fn any_message_answers_a_tip_check() {
+fn an_answer_of_any_kind_ends_a_tip_check() {
     // The answer is the tip itself, or has more, or is another branch, or is empty.
     for (parent, last, count) in [
         (Some(hash_of(0, 99)), hash_of(0, 100), 1),

@@ -25,7 +25,7 @@ fn a_sync_whose_clock_is_behind_ends_because_of_the_clock_and_drops_no_peer() {
         assert_eq!(world.run_to_end(), Stopped::Clock);
         assert_eq!((world.best.height, world.dropped.as_slice()), (HEIGHT - 10, &[][..]));
         assert_eq!(world.sync.too_new().map(|header| header.time), Some(TIME));
-        // Each peer is asked only once for the headers that are too new.
+        // No peer is asked again and again for the headers that are too new.
         assert!(world.requests <= 3 + 2 * count, "{count}: {}", world.requests);
         assert!(world.now < Duration::from_secs(8), "{:?}", world.now);
     }

@@ -93,7 +93,7 @@ impl Driver {
         self.sync.handle(self.moment(), input, &self.chain);
     }
 
-    /// Gives one event that the input chooses.
+    /// Takes one step, which the input chooses: events, or time that passes.
     fn step(&mut self, input: &mut Bytes<'_>) {
         match input.u8() % 16 {
             0 | 1 => self.connect_peer(input.u8() % 8, u32::from(input.u16())),
@@ -310,7 +310,7 @@ impl Driver {
         self.handle(Input::Refused { batch: id, outcome, rejection, tip: tip_of(end), end });
     }
 
-    /// Carries out the commands that are due. Without further events, their number is bounded: each peer may lead once.
+    /// Carries out the commands that are due. Without further events, few polls give commands: each peer may lead once.
     fn poll(&mut self) {
         for _ in 0..4 + self.peers.len() {
             let commands = self.sync.poll(self.moment(), &self.chain);

@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 /// The wall clock at the start, in Unix seconds.
 pub(super) const UNIX: u32 = 1_700_000_000;
 
-/// The height at which each branch leaves branch 0, and the branch's height. Of the valid branches, branch 1 has the most work.
-/// It has all true hints.
+/// The height at which each branch leaves branch 0, and the branch's height. Of the valid branches, branch 1 has the
+/// most work. It has all true hints.
 pub(super) const BRANCHES: [(u32, u32); 8] = [
     (6_100, 6_100),
     (6_060, 6_150),

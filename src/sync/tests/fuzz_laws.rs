@@ -12,7 +12,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Most requests that a peer may owe at once.
 const MAX_OWED: usize = 64;
 
-/// Most headers in memory: the window, the prefetch, and two more full answers of each peer.
+/// Most headers in memory: the window and one more range, the prefetch, and two more full answers of each peer.
 const fn max_held(peers: usize) -> usize {
     65 * 2_016 + 16 * 2_000 + peers * 2 * 2_000
 }
@@ -51,7 +51,8 @@ impl Driver {
             // At genesis, the download sends the same request as the tip check.
             return state.requests.push_back(request);
         }
-        // A prefetch that gave way to the tail for a moment is requested again, although the peer still owes the answer.
+        // A prefetch that gave way to the tail for a moment is requested again, although the peer still owes the
+        // answer.
         let is_prefetch = request.0.len() <= 2 && request.1 == BlockHash::ZERO;
         let is_again = is_prefetch && state.requests.contains(&request);
         if let Some((last, at)) = state.last.as_ref().filter(|_| !is_again) {
@@ -114,10 +115,11 @@ impl Driver {
     }
 }
 
-/// Found by the fuzzer. The only peer answers the request for the first range with 49 headers, and then sends a branch that
-/// passes the first hint. The range after that hint is requested from the next peer, and follows nothing that is stored.
+/// Found by the fuzzer. The only peer answers the request for the first range with 49 headers, and then sends a branch
+/// that passes the first hint. The range after that hint is requested from the next peer, and follows nothing that is
+/// stored.
 #[test]
-fn an_honest_peer_is_not_blamed_if_the_chain_has_passed_a_hint_that_it_contradicts() {
+fn an_honest_peer_is_not_blamed_after_the_chain_has_passed_and_contradicted_a_hint() {
     super::fuzz(&[
         0x12, 0x03, 0x00, 0x12, 0x03, 0x0f, 0x04, 0x0c, 0xf9, 0x04, 0x00, 0x00, 0x0f, 0x04, 0x01,
         0x00, 0x0f, 0x04, 0x00, 0x48, 0x0f, 0x04, 0x01, 0x00, 0x0c, 0x04, 0x0f, 0x04, 0x01,

@@ -18,8 +18,8 @@ struct Case {
 }
 
 impl Case {
-    /// Returns a sync at this height. The liar owes an answer. The honest peer has just answered with 600 headers, which wait
-    /// to be connected.
+    /// Returns a sync at this height. The liar owes an answer. The honest peer has just answered with 600 headers,
+    /// which wait to be connected.
     fn at(height: u32) -> Self {
         let mut stored = SimChain::new(hash_of(0, 0));
         stored.connect(hash_of(0, 0), &chain(height)[1..]);

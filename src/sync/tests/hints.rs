@@ -50,7 +50,7 @@ fn memory_stays_bounded_where_hints_are_far_from_each_other() {
 }
 
 #[test]
-fn a_chain_between_distant_hints_has_to_show_its_work() {
+fn a_chain_between_distant_hints_is_stored_once_it_has_shown_its_work() {
     for heights in SPARSE {
         for proven_at in [20_001, 45_000, 79_000] {
             let low_work = LowWork { allowance: 20_000, proven_at, given_up_after: None };
@@ -62,7 +62,7 @@ fn a_chain_between_distant_hints_has_to_show_its_work() {
 }
 
 #[test]
-fn a_peer_that_leaves_a_distant_hint_is_dropped_near_its_height() {
+fn a_peer_whose_chain_leaves_a_distant_hint_is_dropped() {
     for heights in [&[70_000][..], &[30_000, 60_000]] {
         let stray = SimPeer::honest(&fork(&chain(HEIGHT), heights[0] - 1_000, 7, HEIGHT + 500));
         let honest = SimPeer::honest(&chain(HEIGHT));

@@ -28,7 +28,7 @@ pub(super) enum Stamps {
 #[derive(Clone, Debug)]
 pub(super) struct History {
     pub(super) headers: Vec<TimeAndBits>,
-    /// When the last block was mined.
+    /// The moment up to which blocks were mined, in Unix seconds.
     clock: f64,
 }
 

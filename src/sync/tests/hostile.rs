@@ -28,8 +28,8 @@ fn first(count: u32) -> Chain {
     chain(count)
 }
 
-/// Returns the simulated peer with a misbehaviour; `None` if the state machine never meets such a peer, since the node refuses
-/// its connection or its message.
+/// Returns the simulated peer with a misbehaviour; `None` if the state machine never meets such a peer, since the node
+/// refuses its connection or its message.
 fn simulated(misbehaviour: Misbehaviour) -> Option<SimPeer> {
     use Misbehaviour as M;
     let base = honest(1);
@@ -73,7 +73,7 @@ fn with_a_wrong_header(misbehaviour: Misbehaviour) -> Option<SimPeer> {
     })
 }
 
-/// Returns every simulated misbehaviour with its name, and some at other speeds.
+/// Returns every simulated misbehaviour with its name, and variants of some.
 fn habits() -> Vec<(String, SimPeer)> {
     let all = Misbehaviour::ALL.iter().filter_map(|&m| Some((m.name().to_owned(), simulated(m)?)));
     let of = |misbehaviour| simulated(misbehaviour).unwrap();
@@ -139,7 +139,7 @@ fn a_lone_peer_that_sends_nothing_new_is_dropped() {
 }
 
 #[test]
-fn a_sync_at_the_tip_ends_although_a_peer_repeats_headers() {
+fn a_sync_at_the_tip_ends_whatever_a_new_peer_does() {
     for (habit, hostile) in habits() {
         let mut world = World::new(Hints::default(), vec![honest(10)]);
         assert!(world.run());

@@ -11,7 +11,8 @@ pub(super) struct LowWork {
     pub(super) allowance: u32,
     /// A chain of this height has shown its work.
     pub(super) proven_at: u32,
-    /// After this many batches of a presync, the presync is evicted, once; `None` for never.
+    /// The presync to which the batch with this number belongs is evicted, counting the presync batches of all peers
+    /// from 1; `None` to evict none.
     pub(super) given_up_after: Option<u32>,
 }
 
@@ -50,8 +51,8 @@ impl World {
         })
     }
 
-    /// Returns whether a batch is part of a chain that may not be stored yet. Restarts the download of a chain that has shown
-    /// enough.
+    /// Returns whether a batch is part of a chain that may not be stored yet. Restarts the download of a chain that has
+    /// shown enough.
     fn presync(&mut self, batch: &Batch, epoch: u64) -> bool {
         let Some(LowWork { allowance, proven_at, .. }) = self.low_work else { return false };
         let before = self.held_back.remove(&batch.peer);

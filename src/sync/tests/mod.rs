@@ -1,4 +1,4 @@
-//! The state machine against a simulated network, and single cases by hand.
+//! The state machine against a simulated network, in single cases by hand, and under the fuzzer.
 
 #[cfg(test)]
 mod cases;

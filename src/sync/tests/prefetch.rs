@@ -63,7 +63,8 @@ fn the_prefetch_saves_the_round_trips_after_the_last_hint() {
 fn the_prefetch_downloads_nothing_twice() {
     for count in [1, 3] {
         let world = run(shipped(), vec![far(); count]);
-        // A range of 2016 headers takes two requests, the tail one for each 2000 headers, and every peer is asked for more.
+        // A range of 2016 headers takes two requests, the tail one for each 2000 headers, and every peer is asked for
+        // more.
         let least = 2 * 29 + 16 + count;
         assert!(world.requests <= least + count, "{count}: {} of {least}", world.requests);
     }
@@ -177,8 +178,8 @@ proptest! {
     ) {
         let mut peers: Vec<SimPeer> = habits
             .iter()
-            .map(|(habit, latency, rate, claims)| {
-                peer(height, &fit(habit, height), *latency, 10f64.powf(*rate), *claims)
+            .map(|(habit, latency, rate, truthful)| {
+                peer(height, &fit(habit, height), *latency, 10f64.powf(*rate), *truthful)
             })
             .collect();
         let honest = place.index(peers.len() + 1);

@@ -35,7 +35,8 @@ pub(super) fn habit(height: u32) -> impl Strategy<Value = Habit> {
     ]
 }
 
-pub(super) fn peer(height: u32, habit: &Habit, latency: u64, rate: f64, claims: bool) -> SimPeer {
+/// Returns a peer with this habit. If `truthful`, it announces the height of its own chain, and otherwise `height`.
+pub(super) fn peer(height: u32, habit: &Habit, latency: u64, rate: f64, truthful: bool) -> SimPeer {
     let whole = chain(height);
     let mut peer = SimPeer::honest(&whole);
     peer.latency = Duration::from_millis(latency);
@@ -59,7 +60,7 @@ pub(super) fn peer(height: u32, habit: &Habit, latency: u64, rate: f64, claims: 
             peer.bad_rule = HashSet::from([hash_of(9, at)]);
         }
     }
-    if claims {
+    if truthful {
         peer.announced = u32::try_from(peer.chain.len() - 1).unwrap();
     }
     peer
@@ -68,8 +69,8 @@ pub(super) fn peer(height: u32, habit: &Habit, latency: u64, rate: f64, claims: 
 proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(96))]
 
-    /// There are hints, or none, or hints of another branch. The peers are a random mixture and one honest peer, which may be far
-    /// away. In some cases there are also two quick peers that are behind.
+    /// There are hints, or none, or hints of another branch. The peers are a random mixture and one honest peer, which
+    /// may be far away. In some cases there are also two quick peers that are behind.
     #[test]
     fn the_honest_chain_is_reached_whatever_the_others_do(
         height in 1u32..30_000,
@@ -88,9 +89,9 @@ proptest! {
         };
         let mut peers: Vec<SimPeer> = habits
             .iter()
-            .map(|(habit, latency, rate, claims)| {
+            .map(|(habit, latency, rate, truthful)| {
                 let habit = fit(habit, height);
-                peer(height, &habit, *latency, 10f64.powf(*rate), *claims)
+                peer(height, &habit, *latency, 10f64.powf(*rate), *truthful)
             })
             .collect();
         if let Some((end, wolf)) = quick {
@@ -109,7 +110,7 @@ proptest! {
     }
 }
 
-/// Returns the habit with its heights limited to the chain's.
+/// Returns the habit with its height limited to that of the chain.
 pub(super) fn fit(habit: &Habit, height: u32) -> Habit {
     match *habit {
         Habit::Behind(end) => Habit::Behind(end % height),

@@ -76,6 +76,7 @@ impl SimChain {
         if self.has(before.hash) {
             return ConnectOutcome::Extended(self.best.height - before.height);
         }
+        // The fork is not looked up: genesis stands for it.
         ConnectOutcome::Reorganized {
             fork_height: 0,
             old_height: before.height,

@@ -61,8 +61,8 @@ impl SimPeer {
         }
     }
 
-    /// Returns the headers after the first known hash, or from genesis if none is known, as Bitcoin Core does. `answers` is the
-    /// number of this answer.
+    /// Returns the headers after the first known hash, or after genesis if none is known, as Bitcoin Core does; or the
+    /// headers that the peer `repeats`. `answers` is the number of this answer.
     pub(super) fn answer(
         &self,
         locator: &[BlockHash],

@@ -1,4 +1,4 @@
-//! Months of following the chain on a computer that sleeps, and whose clock is set to and fro.
+//! Months of following the chain on a computer that sleeps, and whose clock is set back and forth.
 
 use super::chains::{Chain, chain, hash_of};
 use super::sim_chain::tip_of;
@@ -97,8 +97,8 @@ impl Computer {
         self.wrong += by;
     }
 
-    /// Runs for 90 seconds, and asserts that all blocks from before are stored then, except those that are too new for our
-    /// clock.
+    /// Runs for 90 seconds, and asserts that all blocks from before are stored then, except those that are too new for
+    /// our clock.
     fn assert_at_tip(&mut self) {
         let valid = |height: &u32| u64::from(time_of(*height)) <= self.world.unix + 2 * HOUR;
         let expected = (0..=self.height()).rev().find(valid).unwrap();

@@ -1,7 +1,7 @@
 //! Measures how often a sync without any honest peer ends as caught up, without a warning.
 //!
-//! The attacker shows an honest chain up to some block, and on top of it the blocks that its share of the hash power gave it
-//! since then, with the times that hide the attack best. The network's own hash rate stays the same.
+//! The attacker shows an honest chain up to some block, and on top of it the blocks that its share of the hash power
+//! gave it since then, with the times that hide the attack best. The network's own hash rate stays the same.
 
 use super::chains::hash_of;
 use super::history::{History, Stamps, tip_at};
@@ -82,7 +82,8 @@ impl<'a> Client<'a> {
         Self { sync, chain, now, batch: 0, contradictions: Vec::new() }
     }
 
-    /// Lets time pass on both clocks, and answers what is requested then. Returns why the sync ends, if it does.
+    /// Lets time pass on both clocks (only whole seconds on the wall clock), and answers what is requested then.
+    /// Returns why the sync ends, if it does.
     fn wait(&mut self, time: Duration) -> Option<Stopped> {
         self.now.since_start += time;
         self.now.unix += time.as_secs();
@@ -112,6 +113,7 @@ fn sync(chain: &History) -> (Stopped, Vec<Contradiction>) {
 }
 
 /// Returns how many of the attacks are not noticed by the age of the tip alone, and how many are not noticed at all.
+/// With `late`, the attacker writes the times of [`Stamps::Shown`].
 fn unnoticed(prefixes: &[History], share: u32, span: u32, late: bool) -> (u32, u32) {
     let (mut by_age, mut at_all) = (0, 0);
     for (seed, prefix) in (0..).zip(prefixes) {
@@ -139,8 +141,8 @@ fn prefixes() -> Vec<History> {
     (0..TRIALS).map(honest).collect()
 }
 
-/// Each cell of the table has two numbers: how many of 100 attacks are not noticed by the age of the tip alone, and how many are
-/// not noticed at all. The same table is in docs/security.md.
+/// Each cell of the table has two numbers: how many of 100 attacks are not noticed by the age of the tip alone, and how
+/// many are not noticed at all. The same table is in docs/security.md.
 #[test]
 fn hidden_blocks_are_noticed_by_the_work_that_is_missing() {
     let prefixes = prefixes();
@@ -206,7 +208,8 @@ fn a_follower_warns_of_missing_blocks_once_a_day_and_not_right_after_a_sleep() {
     assert_eq!(client.contradictions.len(), 1, "in fifteen minutes");
 }
 
-/// Returns at how many heights of the chain, every `step`th from `first` on, a sync right before the next block would warn.
+/// Returns at how many heights of the chain, every `step`th from `first` on, a sync right before the next block would
+/// warn.
 fn false_warnings(chain: &History, first: usize, step: usize) -> usize {
     let is_wrong = |height: &usize| {
         let now = chain.headers[height + 1].time.max(chain.headers[*height].time);
@@ -225,10 +228,10 @@ fn time_and_bits(bytes: &[u8]) -> TimeAndBits {
     TimeAndBits { time, bits }
 }
 
-/// In 2009 the hash rate was too low even for the minimum difficulty. These warnings do no harm, since no sync ends with so
-/// little work.
+/// In 2009 the hash rate was too low even for the minimum difficulty. The warnings do no harm, since no sync ends with
+/// so little work.
 #[test]
-fn real_chains_cause_no_false_warning() {
+fn recent_real_headers_cause_no_false_warning_and_those_of_2009_do() {
     let recent = fixture("mainnet-0822528-0826659.bin");
     let recent = History::of(recent.chunks(80).map(time_and_bits).collect());
     assert_eq!(false_warnings(&recent, 0, 1), 0, "of 4,131 heights in 2023 and 2024");

@@ -17,7 +17,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::time::Duration;
 
-/// The violation of each refused header that is not too new.
+/// The violation of each bad header that is not too new.
 const TOO_OLD: Violation = Violation::TimeTooOld { median: 0, got: 0 };
 
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// The first address of 8.0.0.0/8.
 const NET_8: u32 = 8 << 24;
-/// The attacker's network group: 66.66.0.0/16.
+/// The first address of the attacker's network group, 66.66.0.0/16.
 const ATTACKER: u32 = (66 << 24) | (66 << 16);
 const RTT: Duration = Duration::from_millis(80);
 
@@ -53,7 +53,7 @@ fn a_thousand_addresses_from_one_peer_in_one_group_displace_nothing() {
 }
 
 #[test]
-fn one_source_that_sends_addresses_of_every_group_gets_a_sixteenth_of_the_new_table() {
+fn one_source_that_sends_addresses_of_many_groups_gets_a_sixteenth_of_the_new_table() {
     let mut addrman = addrman();
     let mut rng = StdRng::seed_from_u64(2);
     for _ in 0..100 {
@@ -65,7 +65,7 @@ fn one_source_that_sends_addresses_of_every_group_gets_a_sixteenth_of_the_new_ta
 }
 
 #[test]
-fn a_flood_from_every_group_displaces_no_address_that_is_alive() {
+fn a_flood_from_many_groups_displaces_no_address_that_is_alive() {
     let (mut addrman, known, tried) = filled();
     let mut rng = StdRng::seed_from_u64(3);
     for _ in 0..2000 {

@@ -23,14 +23,14 @@ impl Resolver {
     /// Returns the addresses of a host, each once. A host that is an address resolves to itself.
     ///
     /// # Errors
-    /// The name has no address, no answer came within `deadline`, or the server failed. A name that
-    /// [needs a proxy](needs_proxy) is an error at once: no server is asked for it.
+    /// The name is invalid or has no address, no answer came within `deadline`, or the resolver failed. A name that
+    /// [needs a proxy](needs_proxy) is an error at once, without a query.
     pub async fn lookup(self, host: &str, deadline: Duration) -> io::Result<Vec<IpAddr>> {
         if let Ok(address) = host.parse() {
             return Ok(vec![address]);
         }
         if needs_proxy(host) {
-            let text = format!("{host} is no name of the internet's: it needs a proxy");
+            let text = format!("{host} is not a name on the internet: it needs a proxy");
             return Err(io::Error::new(io::ErrorKind::Unsupported, text));
         }
         let mut found = match self {

@@ -18,8 +18,8 @@ const MAX_DATAGRAM: usize = 4096;
 /// Asks for the IPv4 and IPv6 addresses of a name at the same time.
 ///
 /// # Errors
-/// No address was found, and for one of the two families the server did not answer within `deadline` or refused, or the
-/// name does not exist or is invalid.
+/// No address was found, and the query for at least one of the two families failed: the server cannot be reached, did
+/// not answer within `deadline` or refused, or the name does not exist or is invalid.
 pub(super) async fn lookup(
     server: SocketAddr,
     name: &str,
@@ -80,7 +80,7 @@ fn invalid(text: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
-/// Adds the server's address to an error.
+/// Adds the server's address to an error, unless the error has it already or is about the name.
 fn with_server(server: SocketAddr, error: io::Error) -> io::Error {
     let text = error.to_string();
     if error.kind() == io::ErrorKind::InvalidInput || text.starts_with("DNS server") {

@@ -237,7 +237,7 @@ fn dial_without_results(bench: &mut Bench) -> Option<PeerId> {
 }
 
 #[test]
-fn after_a_sleep_all_peers_are_pinged_and_the_dead_ones_replaced() {
+fn after_a_sleep_all_peers_are_pinged_and_the_dead_ones_disconnected() {
     let known = ["8.8.8.8:8333", "9.9.9.9:8333"];
     let mut bench = Bench::with_addresses(following(2), &known);
     let dials = bench.dials(1);

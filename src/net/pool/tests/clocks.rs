@@ -1,4 +1,4 @@
-//! Simulates weeks on a computer that sleeps, and whose clock is set forward and back.
+//! Simulates months on a computer that sleeps, and whose clock is set forward and back.
 
 use super::population::population;
 use super::world::{World, secs};
@@ -42,7 +42,7 @@ fn addresses(world: &World) -> Vec<PeerAddress> {
 }
 
 #[test]
-fn after_each_sleep_of_hours_to_weeks_there_are_useful_peers_within_a_minute() {
+fn after_each_sleep_of_a_minute_to_two_months_there_are_useful_peers_within_a_minute() {
     for seed in 1..=3 {
         let mut world = world(seed);
         for sleep in [HOUR, 8 * HOUR, 3 * DAY, 21 * DAY, 60, 60 * DAY] {

@@ -104,7 +104,7 @@ fn with_the_network_off_nobody_is_connected_dialled_or_sought() {
     assert!(!bench.pool.is_network_active());
     let ended = disconnects(&bench.poll());
     assert!(ended.len() == 3 && ended.iter().all(|(_, why)| *why == DisconnectReason::NetworkOff));
-    // A handshake that was on its way does not make a peer any more.
+    // A dial that succeeds only now no longer becomes a peer.
     assert!(matches!(bench.connect(dials[1].0, FULL_NODE), PeerAdmission::Disconnect(_)));
     for _ in 0..600 {
         assert_eq!(bench.poll(), []);

@@ -18,7 +18,7 @@ pub(super) enum Kind {
     Liar,
     /// Shakes hands and answers pings, but its tip never changes.
     Stuck,
-    /// Follows the other chain.
+    /// Follows the chain that split off (service bit 28).
     OtherChain,
     /// Keeps only the last blocks.
     Limited,

@@ -20,7 +20,7 @@ fn behind_a_proxy(seeds: usize) -> Bench {
 }
 
 #[test]
-fn a_seed_behind_a_proxy_is_asked_for_addresses_and_does_not_count_as_a_peer() {
+fn a_seed_dialled_through_a_proxy_is_asked_for_addresses_and_is_not_a_peer() {
     let mut bench = behind_a_proxy(8);
     let dials = bench.dials(1);
     assert_eq!(dials.len(), 8, "all at once: {dials:?}");
@@ -39,7 +39,7 @@ fn a_seed_behind_a_proxy_is_asked_for_addresses_and_does_not_count_as_a_peer() {
         (asked.count(), bench.pool.connected_count(), bench.pool.peers().count()),
         (8, 0, 0)
     );
-    // A single address is the node's own, several are the answer.
+    // A single address is taken for the node's own; several are the answer.
     bench.pool.addresses_received(dials[0].0, &[advertised(1)], bench.now);
     bench.pool.addresses_received(dials[1].0, &[advertised(2), advertised(3)], bench.now);
     let (mut gone, mut dialled) = (Vec::new(), 0);
@@ -55,18 +55,18 @@ fn a_seed_behind_a_proxy_is_asked_for_addresses_and_does_not_count_as_a_peer() {
     }
     assert_eq!((gone, dialled), (vec![dials[1].0], 3), "the addresses that came are dialled");
     bench.wait(secs(31));
-    let silent = bench.poll().into_iter();
+    let late = bench.poll().into_iter();
     let disconnected = |action: &Action| {
         matches!(
             action,
             Action::Disconnect { reason: DisconnectReason::AddrFetch { count: 0 }, .. }
         )
     };
-    assert_eq!(silent.filter(disconnected).count(), 7);
+    assert_eq!(late.filter(disconnected).count(), 7);
 }
 
 #[test]
-fn the_fixed_seeds_follow_if_seeds_behind_a_proxy_send_too_few() {
+fn the_fixed_seeds_follow_if_seeds_dialled_through_a_proxy_send_too_few_addresses() {
     let mut bench = behind_a_proxy(2);
     let dials = bench.dials(1);
     bench.lose(dials[0].0, &Disconnect::Closed);

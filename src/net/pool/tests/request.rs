@@ -10,7 +10,8 @@ use crate::wire::ServiceFlags;
 
 const KNOWN: [&str; 3] = ["8.8.8.8:8333", "9.9.9.9:8333", "11.1.1.1:8333"];
 
-/// Polls until every search has ended without an address, and returns the dials.
+/// Polls for 40 seconds, lets every search end without an address, and returns the numbers of the connections that the
+/// pool dialled.
 fn dial_all(bench: &mut Bench) -> Vec<PeerId> {
     let mut ids = Vec::new();
     for _ in 0..400 {
@@ -73,7 +74,7 @@ fn peers_for_blocks_must_serve_witnesses_and_for_old_blocks_full_history() {
         let needed = ServiceFlags::NETWORK | ServiceFlags::WITNESS;
         let refused = PeerAdmission::Disconnect(DisconnectReason::Services { needed, offered });
         let expected = if kept { PeerAdmission::Keep } else { refused };
-        assert_eq!(bench.connect(id, offered), expected, "{needed:?}");
+        assert_eq!(bench.connect(id, offered), expected, "{required_data:?}, {offered:?}");
     }
 }
 

@@ -6,7 +6,7 @@ use crate::net::pool::{Action, DisconnectReason, PeerAdmission, PoolSettings, Se
 use crate::primitives::PeerId;
 
 #[test]
-fn a_peer_that_stays_behind_is_asked_and_then_replaced() {
+fn a_peer_that_stays_behind_is_asked_and_then_disconnected() {
     let known = ["8.8.8.8:8333", "9.9.9.9:8333", "11.1.1.1:8333"];
     let mut bench = Bench::with_addresses(following(2), &known);
     let ids: Vec<PeerId> = bench.dials(1).into_iter().map(|(id, _)| id).take(2).collect();
@@ -36,7 +36,7 @@ fn a_peer_that_stays_behind_is_asked_and_then_replaced() {
         }
         bench.wait(secs(1));
     }
-    panic!("it was never replaced");
+    panic!("the peer was never disconnected");
 }
 
 #[test]

@@ -60,9 +60,9 @@ impl Gaps {
     }
 }
 
-/// Nodes go down, come back, lie, fall silent and stay behind. For an hour there is no network, and once the computer
-/// sleeps for a night. After the outage and after the sleep, the pool has a useful peer again within a minute; at other
-/// times it is never without a useful peer for more than ten seconds. Its lists stay bounded.
+/// Nodes go down, come back, lie, fall silent and stay behind. For an hour there is no network, and later the computer
+/// sleeps for eight hours. Before the outage, the pool is never without a useful peer for more than ten seconds; after
+/// the outage, never for more than a minute. Its lists stay bounded.
 #[test]
 fn for_a_week_a_useful_peer_is_never_missing_for_long_and_memory_stays_bounded() {
     for seed in 1..=2 {
@@ -97,7 +97,7 @@ fn for_a_week_a_useful_peer_is_never_missing_for_long_and_memory_stays_bounded()
         };
         assert!(
             world.disconnects.iter().filter(lagging).count() > 5,
-            "peers that stay behind are replaced"
+            "peers that stay behind are disconnected"
         );
         println!(
             "seed {seed}: without a useful peer {longest:?} (ordinary, after the outage, after the sleep); \

@@ -47,7 +47,7 @@ enum Failure {
     HungUp,
 }
 
-/// Everything outside the pool.
+/// A pool, and everything outside it.
 pub(super) struct World {
     pub(super) pool: Pool,
     pub(super) nodes: Vec<Node>,
@@ -144,7 +144,7 @@ impl World {
         node.up && !self.offline && matches!(node.kind, Kind::Honest | Kind::Limited)
     }
 
-    /// Runs until `end`, a time since the start, and calls `each` after each poll of the pool.
+    /// Runs until `end`, a time since the start, and calls `each` after each poll of the pool but the last.
     pub(super) fn run_until(&mut self, end: Duration, mut each: impl FnMut(&Self)) {
         while self.now.since_start < end {
             self.carry_out_actions();
@@ -348,8 +348,8 @@ impl World {
         self.schedule(after, Event::Block);
     }
 
-    /// Takes a node down, or up again. Half of the time its connections end at once; otherwise pings on them
-    /// stay unanswered.
+    /// Takes a node down, or up again. When a node goes down, its connections end at once in half of the cases;
+    /// otherwise pings on them stay unanswered.
     fn take_up_or_down(&mut self, at: usize) {
         self.nodes[at].up = !self.nodes[at].up;
         if !self.nodes[at].up && self.rng.random() {
@@ -361,7 +361,7 @@ impl World {
         self.schedule_up_or_down(at);
     }
 
-    /// Lets every connected node send more addresses than the pool accepts. All of these addresses are made up.
+    /// Lets every connected node send made-up addresses, faster than the pool accepts them in the long run.
     fn gossip(&mut self) {
         let ids: Vec<PeerId> = self.dialled.keys().copied().collect();
         for id in ids {

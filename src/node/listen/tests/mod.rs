@@ -1,4 +1,5 @@
-//! Tests of the protocol's state machine, of the answers from a store, and of the listener over loopback.
+//! Tests of the protocol's state machine, of the answers to `getheaders` and `getaddr`, and of the listener over
+//! loopback.
 
 mod addresses;
 mod answers;

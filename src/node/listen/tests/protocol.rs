@@ -185,7 +185,7 @@ fn blocks_and_transactions_are_not_found() {
 }
 
 #[test]
-fn a_message_for_which_bitcoin_core_disconnects_ends_the_connection_and_others_are_ignored() {
+fn requests_not_offered_and_transactions_end_the_connection_and_useless_messages_are_ignored() {
     let unknown = |name: &str| {
         let payload = vec![1; 40];
         Message::Unknown { command: Command::new(name), payload }

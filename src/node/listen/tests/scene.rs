@@ -149,7 +149,7 @@ impl Client {
         }
     }
 
-    /// Passes each message to `look`, up to the first message with this command.
+    /// Passes each message to `look`, up to and including the first message with this command.
     pub(super) fn hear_to(&mut self, command: Command, look: impl Fn(&Message)) {
         loop {
             let message = self.try_hear().expect("the connection goes on");

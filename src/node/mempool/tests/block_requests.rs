@@ -179,7 +179,7 @@ fn bits_on_mainnet_have_to_be_possible_after_those_of_the_parent() {
 }
 
 #[test]
-fn without_a_stored_chain_the_first_block_is_accepted_and_later_ones_build_on_it() {
+fn without_a_stored_chain_blocks_are_accepted_whether_or_not_they_build_on_known_ones() {
     let mut tracker = tracker(Vec::new());
     let headers = chain(BlockHash([9; 32]), 4);
     let first = tracker.on_inv(PeerId(1), headers[0].hash()).unwrap();
@@ -210,7 +210,7 @@ fn without_a_stored_chain_the_first_block_is_accepted_and_later_ones_build_on_it
 }
 
 #[test]
-fn only_the_newest_of_many_blocks_are_downloaded_and_the_headers_kept_are_bounded() {
+fn only_the_newest_of_many_blocks_are_downloaded_and_the_locator_is_bounded() {
     let base = BlockHash([9; 32]);
     let mut tracker = tracker(stored(base));
     let headers = chain(base, 1000);

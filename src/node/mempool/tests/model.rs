@@ -1,5 +1,5 @@
-//! Compares the transaction requests with a naive model: a list of announcements without queues or counters, which is
-//! searched from end to end for every question.
+//! Compares the transaction requests with a naive model: a list of announcements without queues, which is searched from
+//! end to end for every question.
 
 use crate::node::mempool::fault::TxFault;
 use crate::node::mempool::limits::MempoolLimits;
@@ -310,7 +310,8 @@ fn compare(
         (model.seen, model.dropped, model.lost)
     );
     let next = model.in_flight.values().min().copied();
-    // The tracker may name the deadline of an answered request, but never a time after the first open request's deadline.
+    // The tracker may name the deadline of an answered request, but never a time after the first open request's
+    // deadline.
     prop_assert!(next.is_none_or(|next| tracker.next_deadline().is_some_and(|at| at <= next)));
     let wanted: BTreeSet<Hash256> = model.announcements.iter().map(|(_, id, _)| *id).collect();
     let sizes = tracker.sizes();

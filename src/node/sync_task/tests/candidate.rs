@@ -1,4 +1,5 @@
-//! Tests of candidates: branches that have shown their work, and are stored beside the chain until they replace its end.
+//! Tests of candidates: branches that have shown their work, and are stored beside the chain until they replace its
+//! end.
 
 use super::presync::{FULL_ANSWER, genesis, linked, mine};
 use crate::chain::{ConnectOutcome, params};
@@ -19,7 +20,7 @@ enum BatchKind {
     Answer,
     Hinted,
     Unsolicited,
-    /// An answer after the branch was proven.
+    /// An answer without hints, requested after the branch was proven.
     Later,
 }
 
@@ -28,7 +29,7 @@ fn text_of(outcome: &ConnectOutcome) -> String {
         ConnectOutcome::Extended(count) => format!("{count} more"),
         ConnectOutcome::PresyncAdvanced { height, .. } => format!("unproven at {height}"),
         ConnectOutcome::Reorganized { fork_height, connected, .. } => {
-            format!("{connected} instead from {fork_height} on")
+            format!("{connected} instead above {fork_height}")
         }
         other => format!("{other:?}"),
     }
@@ -116,7 +117,7 @@ fn a_proven_branch_is_kept_beside_the_chain_until_it_has_more_work() {
     );
     assert_eq!(store.tip().hash, own[8_999].hash());
     let (became, store, own, _) = run(&parts);
-    assert_eq!(became[became.len() - 2..], ["10000 instead from 0 on", "at 10000"]);
+    assert_eq!(became[became.len() - 2..], ["10000 instead above 0", "at 10000"]);
     assert_eq!(store.tip().hash, branch[9_999].hash());
     let sides = store.sides().unwrap();
     assert!(sides.len() == 1 && sides[0].headers == own, "the old chain is a side branch now");

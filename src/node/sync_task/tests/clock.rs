@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use tokio::sync::mpsc::unbounded_channel;
 
-/// Sends a batch to the connect thread. Returns its verdict.
+/// Sends a batch to a new connect thread on this store. Returns the thread's verdict.
 fn work(store: &Arc<MemoryStore>, headers: &[Header], clock: &Clock) -> Verdict {
     let writer = ChainWriter::new(Arc::clone(store), params(Network::Regtest)).unwrap();
     let min_chain_work = Work::of_bits(genesis().bits);

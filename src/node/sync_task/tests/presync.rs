@@ -51,9 +51,9 @@ fn text_of(outcome: &ConnectOutcome) -> String {
     }
 }
 
-/// Lets the connect thread connect a chain of 9,000 headers, and then sends it `batches`, each with the number of its
-/// peer. A branch has to show the work of a million headers. If `gone` is `(index, peer)`, this peer disconnects before
-/// the batch with this index. Returns the verdicts as text.
+/// Lets the connect thread connect a chain of 9,000 headers, and then sends the thread `batches`, each with the number
+/// of its peer. A branch has to show the work of a million headers. If `gone` is `(index, peer)`, this peer disconnects
+/// before the batch with this index. Returns the verdicts as text.
 fn work(batches: &[(u64, &[Header])], gone: Option<(usize, u64)>) -> Vec<String> {
     let regtest = params(Network::Regtest);
     let store = Arc::new(MemoryStore::new(regtest));

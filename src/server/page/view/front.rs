@@ -60,14 +60,15 @@ fn tip(data: &FrontData) -> Markup {
     }
 }
 
-/// Returns a line with the hash rate, how many peers have our tip, and how far the best side branch is behind.
+/// Returns a line with the hash rate, how many peers are at least at the tip's height, and how far the best side branch
+/// is behind.
 fn peers_and_branches(data: &FrontData) -> String {
     let (agreeing, peers) = data.report.agreeing();
     let peers = match (agreeing, peers) {
         (_, 0) => "no peers".to_owned(),
         (1, 1) => "1 peer, which agrees".to_owned(),
         (agreeing, peers) if agreeing == peers => format!("{peers} peers, all agree"),
-        (agreeing, peers) => format!("{agreeing} of {peers} peers have this tip"),
+        (agreeing, peers) => format!("{agreeing} of {peers} peers are at this height"),
     };
     let rate = data.hash_rate.map(|rate| format!("{} · ", format::metric(rate, "H/s")));
     let beside = match data.lead {

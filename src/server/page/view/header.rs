@@ -158,7 +158,7 @@ fn in_chain(params: &Params, data: &HeaderData) -> Markup {
                 tr { th scope="row" { "target" } td { (hash(&info.target)) } }
                 tr { th scope="row" { "work of the chain" } td { (hash(&info.chainwork)) } }
                 tr { th scope="row" { "other branches" } td { (branches(data)) } }
-                @if let Some(subsidy) = halvings(params, info.height) { tr { th scope="row" { "halvings" } td { (subsidy) } } }
+                @if let Some(count) = halvings(params, info.height) { tr { th scope="row" { "halvings" } td { (count) } } }
             }
         }
     }

@@ -11,7 +11,7 @@ pub(super) use header::header;
 use crate::chain::Params;
 use maud::{DOCTYPE, Markup, html};
 
-/// The parts that all pages have in common.
+/// The parts around the contents of a page.
 struct PageFrame<'a> {
     params: &'a Params,
     title: &'a str,

@@ -11,7 +11,8 @@ pub(super) fn hash(text: &str) -> Markup {
     html! { code.hash { i { (zeros) } (rest) } }
 }
 
-/// Formats how long ago a time is: `12 min ago`. The page's script keeps the text up to date.
+/// Formats how long ago a time is, or how far ahead: `12 min ago`, `in 5 s`. The page's script keeps the text up to
+/// date.
 pub(super) fn age(time: u32, now: u32) -> Markup {
     html! { time data-at=(time) datetime=(datetime(time)) title=(utc(time)) { (age_text(time, now)) } }
 }

@@ -1,4 +1,4 @@
-//! The methods for blocks, transactions and merkle proofs. All but `verifytxoutproof` download from peers.
+//! The methods for blocks, transactions and merkle proofs. All but `verifytxoutproof` may download from peers.
 //!
 //! Everything is checked against the stored headers, except a transaction requested without its block: only its id is
 //! checked. Source: Bitcoin Core `rpc/blockchain.cpp`, `rpc/rawtransaction.cpp`.
@@ -68,8 +68,8 @@ pub(super) const GROUP: MethodGroup = MethodGroup {
             about: "Checks a proof against the stored chain, and returns the ids of the transactions that it proves. The \
                     proof itself says how many transactions the block has, and the server checks the number only if it \
                     still has the block from an earlier call: a proof that claims too few can show an inner node of the \
-                    merkle tree as a transaction (CVE-2017-12842). A proof with an inner node that could be a transaction \
-                    of 64 bytes is refused.",
+                    merkle tree as a transaction (CVE-2017-12842). For a wrong proof, and for one with an inner node \
+                    that could be a transaction of 64 bytes, the result is empty.",
             needs_chain: true,
             run: RpcRun::Now(verifytxoutproof),
         },

@@ -45,7 +45,11 @@ pub(super) const GROUP: MethodGroup = MethodGroup {
             name: "getblockheader",
             params: &[
                 required("blockhash", RpcType::Text, "The block's hash"),
-                optional("verbose", RpcType::Bool, "true for an object, false for hex digits"),
+                optional(
+                    "verbose",
+                    RpcType::Bool,
+                    "true for an object (default), false for hex digits",
+                ),
             ],
             about: "Returns a stored header, on the best chain or beside it.",
             needs_chain: true,
@@ -100,7 +104,7 @@ pub(super) const GROUP: MethodGroup = MethodGroup {
                     "The hash of the current tip: waits for another tip (default: the tip at the call)",
                 ),
             ],
-            about: "Waits for a new tip, and returns it.",
+            about: "Waits for a new tip or the timeout, and returns the tip.",
             needs_chain: true,
             run: RpcRun::Later(waitfornewblock),
         },
@@ -110,7 +114,7 @@ pub(super) const GROUP: MethodGroup = MethodGroup {
                 required("blockhash", RpcType::Text, "The hash to wait for"),
                 optional("timeout", RpcType::Number, "Milliseconds; 0 for no limit (default)"),
             ],
-            about: "Waits until the tip has this hash, and returns the tip.",
+            about: "Waits until the tip has this hash or the timeout is over, and returns the tip.",
             needs_chain: true,
             run: RpcRun::Later(waitforblock),
         },
@@ -120,7 +124,7 @@ pub(super) const GROUP: MethodGroup = MethodGroup {
                 required("height", RpcType::Number, "The height to wait for"),
                 optional("timeout", RpcType::Number, "Milliseconds; 0 for no limit (default)"),
             ],
-            about: "Waits until the chain has this height, and returns the tip.",
+            about: "Waits until the chain has this height or the timeout is over, and returns the tip.",
             needs_chain: true,
             run: RpcRun::Later(waitforblockheight),
         },
@@ -154,7 +158,7 @@ struct ChainTipInfo {
     status: &'static str,
 }
 
-/// Returns the tips of all branches, the highest first.
+/// Returns the tips of the best chain and of all side branches, the highest first.
 fn getchaintips(state: &ServerState, _: &RpcParams) -> RpcResult {
     let tip = state.tip();
     let active = ChainTipInfo {

@@ -1,6 +1,6 @@
-//! The methods of Bitcoin Core that this program does not have, and why.
+//! Methods of Bitcoin Core, past or present, that this program does not have, and why.
 
-/// Returns why this program does not have a method of Bitcoin Core; `None` if Bitcoin Core does not have it either.
+/// Returns why this program does not have a method of Bitcoin Core; `None` if the method is not one of [`REASONS`].
 pub(super) fn reason(name: &str) -> Option<String> {
     let why = REASONS
         .iter()

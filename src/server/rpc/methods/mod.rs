@@ -49,7 +49,7 @@ const CONTROL: MethodGroup = MethodGroup {
         Method {
             name: "getrpcinfo",
             params: &[],
-            about: "Returns the calls that are being answered, and where the log goes.",
+            about: "Returns this call, but no other that is being answered. The path of the log is empty.",
             needs_chain: false,
             run: RpcRun::Now(getrpcinfo),
         },
@@ -59,8 +59,7 @@ const CONTROL: MethodGroup = MethodGroup {
 /// Finds a method.
 ///
 /// # Errors
-/// No method has this name. If Bitcoin Core has such a method, the message says why this program
-/// lacks it.
+/// No method has this name. If it is listed in [`missing`], the message says why this program lacks it.
 pub(super) fn method(name: &str) -> Result<&'static Method, RpcError> {
     let mut all = METHODS.iter().flat_map(|group| group.methods);
     all.find(|method| method.name == name).ok_or_else(|| {

@@ -52,9 +52,9 @@ pub(super) const GROUP: MethodGroup = MethodGroup {
                      fetched it). Bitcoin Core does not have this parameter",
                 ),
             ],
-            about: "Announces a transaction to peers, and sends it to peers that ask for it, until two have it. Returns \
-                    its id. Only its form is checked. The call fails if no peer asks for the transaction and none has \
-                    it already.",
+            about: "Announces a transaction to peers, and sends it to peers that ask for it, until two have it, for ten \
+                    seconds at most. Returns its id. Only its form is checked. The call fails if no peer asks for the \
+                    transaction and none has it already.",
             needs_chain: false,
             run: RpcRun::Later(sendrawtransaction),
         },
@@ -148,7 +148,8 @@ fn check_burned(transaction: &Transaction, most: Amount) -> Result<(), RpcError>
     Ok(())
 }
 
-/// Checks what Bitcoin Core checks without looking at the chain, in the same order.
+/// Checks the consensus rules that a transaction can break by itself, then that it is no coinbase, as Bitcoin Core's
+/// `PreChecks` does first.
 fn check(transaction: &Transaction) -> Result<(), RpcError> {
     let refused = |rule: &str| RpcError::new(RpcCode::VerifyRejected, rule);
     transaction.view().check().map_err(|fault| refused(fault.rule()))?;
@@ -177,7 +178,7 @@ fn amount(value: &Value) -> Result<Option<Amount>, RpcError> {
     Ok(Some(amount))
 }
 
-/// Reads a boolean or its text: `bitcoin-cli` sends named parameters that it does not know as text.
+/// Reads a boolean or its text; null is false. `bitcoin-cli` sends parameters that it does not know as text.
 fn is_true(value: &Value) -> Result<bool, RpcError> {
     match value {
         Value::Null => Ok(false),

@@ -19,10 +19,10 @@ pub(super) fn getblock(state: Arc<ServerState>, params: RpcParams) -> RpcFuture 
     })
 }
 
-/// Returns a block as hex digits (verbosity 0), with its txids (1), or with its transactions (2).
+/// Returns a block as hex digits (verbosity 0 or less), with its txids (1), or with its transactions (2 or more).
 ///
 /// # Errors
-/// Its header is not stored, or no peer sent the block.
+/// Its header is not stored, the download fails, or too many requests to peers are under way.
 pub(crate) async fn block(state: Arc<ServerState>, hash: BlockHash, verbosity: i32) -> RpcResult {
     let block = download(&state, hash, BLOCK_NOT_FOUND).await?;
     make(state, move |state| {

@@ -27,8 +27,7 @@ impl From<BlockError> for RpcError {
     }
 }
 
-/// Returns a block from the cache or from peers. `not_stored` is the error message if its header is
-/// not stored.
+/// Returns a block from the cache or from peers. `not_stored` is the error message if its header is not stored.
 pub(super) async fn download(
     state: &ServerState,
     hash: BlockHash,
@@ -38,8 +37,7 @@ pub(super) async fn download(
     Ok(state.block(WantedBlock { hash, height }).await?)
 }
 
-/// Returns what `getblockheader` prints for a header. `not_stored` is the error message if the
-/// header is not stored.
+/// Returns what `getblockheader` prints for a header. `not_stored` is the error message if the header is not stored.
 pub(super) fn header_of(
     state: &ServerState,
     hash: &BlockHash,

@@ -44,7 +44,7 @@ fn limit(params: &RpcParams, at: usize) -> Result<Option<Duration>, RpcError> {
     Ok((millis > 0).then(|| Duration::from_millis(millis)))
 }
 
-/// Waits until the tip is wanted, the limit is over, or the program ends. Then returns the tip.
+/// Waits until `is_wanted` accepts the tip, the limit is over, or the program ends. Then returns the tip.
 async fn wait(
     state: &ServerState,
     limit: Option<Duration>,

@@ -8,7 +8,7 @@ use crate::server::state::ServerState;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-/// A network whose addresses the address manager does not keep.
+/// Bitcoin Core's name for a network whose addresses the address manager does not keep.
 const CJDNS: &str = "cjdns";
 
 /// Returns Bitcoin Core's name for a network.

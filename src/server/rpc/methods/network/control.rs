@@ -15,7 +15,7 @@ pub(super) const ADDNODE: Method = Method {
         required(
             "command",
             RpcType::Text,
-            "add to keep a connection to it, remove to stop that, onetry to connect once",
+            "add to keep a connection to it, remove to no longer keep one, onetry to connect once",
         ),
         optional("v2transport", RpcType::Bool, "Must be false: this program does not have BIP324"),
     ],

@@ -12,8 +12,8 @@ use serde_json::json;
 /// The version of Bitcoin Core (31.0) whose RPC this program offers. Clients use it to decide which calls to make.
 const CORE_VERSION: u32 = 310_000;
 
-/// The lowest fee rate at which Bitcoin Core 29.0 relays transactions, in satoshi for 1,000 virtual bytes. Later versions
-/// relay at 100. Source: Bitcoin Core 29.0 `DEFAULT_MIN_RELAY_TX_FEE`, `DEFAULT_INCREMENTAL_RELAY_FEE`.
+/// The lowest fee rate at which Bitcoin Core 29.0 relays transactions, in satoshi per 1,000 virtual bytes. Later
+/// versions relay at 100. Source: Bitcoin Core 29.0 `DEFAULT_MIN_RELAY_TX_FEE`, `DEFAULT_INCREMENTAL_RELAY_FEE`.
 const RELAY_FEE: Amount = Amount(1000);
 
 /// The keys of `getnetworkinfo`, in Bitcoin Core's order.

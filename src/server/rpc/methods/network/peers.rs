@@ -104,8 +104,8 @@ impl<'a> RpcPeerInfo<'a> {
             bytesrecv_per_msg: received.by_message(),
             connection_type: if peer.named { "manual" } else { "outbound-full-relay" },
             transport_protocol_type: "v1",
-            // The other fields are about transactions and blocks, which are not exchanged over
-            // these connections.
+            // The other fields are about inbound peers, about features that this program lacks, and about transactions
+            // and blocks, which are not exchanged over these connections.
             ..Self::default()
         }
     }
