@@ -96,7 +96,7 @@ fn length_hint(digits: usize) -> &'static str {
 fn parse_hash<H: FromStr>(text: &str) -> Result<H, HashArgError> {
     let digits = without_0x(text);
     if let Some((at, got)) = digits.chars().enumerate().find(|(_, c)| !c.is_ascii_hexdigit()) {
-        return Err(HashArgError::Digit { at: at + 1, got });
+        return Err(HashArgError::Digit { at: at + text.len() - digits.len() + 1, got });
     }
     // All characters are hex digits, so only the length can be wrong.
     digits.parse().map_err(|_| HashArgError::Length { got: digits.len() })

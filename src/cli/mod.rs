@@ -53,7 +53,7 @@ pub(crate) use error::CliError;
 pub(crate) use global::GlobalArgs;
 
 use crate::chainstate::{check_system_clock, unix_now_secs};
-use crate::config::{self, ColorChoice, Layer, Sources};
+use crate::config::{self, ColorChoice, Layer, Sources, without_login};
 use crate::output::{Wording, is_dumb};
 use crate::store::set_command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -243,9 +243,8 @@ fn without_password(mut error: clap::Error) -> clap::Error {
         Some(ContextValue::String(name)) if name.starts_with("--proxy"));
     if let (true, Some(ContextValue::String(value))) =
         (is_proxy, error.get(ContextKind::InvalidValue))
-        && let Some((_, address)) = value.rsplit_once('@')
     {
-        let masked = ContextValue::String(format!("…@{address}"));
+        let masked = ContextValue::String(without_login(value));
         error.insert(ContextKind::InvalidValue, masked);
     }
     error

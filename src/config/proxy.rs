@@ -54,9 +54,13 @@ fn split_login(text: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// Removes user name and password from a text for an error message.
-fn without_login(text: &str) -> String {
-    text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, address)| format!("…@{address}"))
+/// Removes user name and password from a text for an error message. What follows the last `@` is shown only if it is an
+/// address with a port: otherwise it may belong to a password.
+pub(crate) fn without_login(text: &str) -> String {
+    let Some((_, address)) = text.rsplit_once('@') else { return text.to_owned() };
+    let bare = address.strip_suffix('/').unwrap_or(address);
+    let is_address = bare.parse().is_ok_and(|address: HostPort| address.port.is_some());
+    format!("…@{}", if is_address { address } else { "…" })
 }
 
 /// Parses `USER:PASSWORD`.
@@ -136,6 +140,7 @@ mod tests {
             "alice:@host:1",
             "alice:secret@host",
             "socks5://alice:secret@host",
+            "alice:p@secret",
         ] {
             let error = text.parse::<Proxy>().unwrap_err().to_string();
             assert!(error.contains("[socks5://][USER:PASSWORD@]HOST:PORT"), "{error}");

@@ -32,15 +32,15 @@ impl FromStr for BindAddress {
                 text,
             )
         };
-        // `HostPort` refuses port 0. After an IP address it is valid here: the system then chooses a free port.
-        if let Ok(address) = text.parse::<SocketAddr>() {
+        let localhost = text.strip_prefix("localhost");
+        let address = localhost
+            .map_or_else(|| text.to_owned(), |port| format!("{}{port}", Ipv4Addr::LOCALHOST));
+        // `HostPort` refuses port 0, which is valid here: the system then chooses a free port.
+        if let Ok(address) = address.parse::<SocketAddr>() {
             return Ok(Self { ip: address.ip(), port: Some(address.port()) });
         }
-        let HostPort { host, port } = text.parse().map_err(|_| error())?;
-        let ip = match &*host {
-            "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            ip => ip.parse().map_err(|_| error())?,
-        };
+        let HostPort { host, port } = address.parse().map_err(|_| error())?;
+        let ip = host.parse().map_err(|_| error())?;
         Ok(Self { ip, port })
     }
 }
@@ -255,10 +255,16 @@ mod tests {
             ("::1", "[::1]:8332"),
             ("[::1]:5", "[::1]:5"),
             ("127.0.0.1:0", "127.0.0.1:0"),
+            ("localhost", "127.0.0.1:8332"),
+            ("localhost:0", "127.0.0.1:0"),
         ] {
             assert_eq!(address(text).unwrap(), expected);
         }
-        assert!(address("example.com").is_err() && address("").is_err());
+        assert!(
+            ["example.com", "", "localhost.example", "localhost5"]
+                .into_iter()
+                .all(|text| address(text).is_err())
+        );
     }
 
     #[test]

@@ -103,7 +103,7 @@ pub(crate) fn is_stdout(path: &Path) -> bool {
 
 /// Returns whether writing to the path replaces a file.
 pub(crate) fn replaces_file(path: &Path) -> bool {
-    path.is_file() && opened_file(path).is_none()
+    !is_stdout(path) && path.is_file() && opened_file(path).is_none()
 }
 
 /// Follows symbolic links to a file descriptor: `/dev/stderr` and `/dev/fd/2` to `/proc/PID/fd/2`. Returns `None` for

@@ -156,7 +156,8 @@ fn has_work(bytes: &[u8]) -> bool {
 
 /// Returns the first offset at which the bytes have two headers, the second of which names the first as its parent.
 pub(super) fn find_headers(bytes: &[u8]) -> Option<usize> {
-    (0..bytes.len().saturating_sub(HEADER_LEN + 36)).find(|at| starts_with_headers(&bytes[*at..]))
+    (0..(bytes.len() + 1).saturating_sub(HEADER_LEN + 36))
+        .find(|at| starts_with_headers(&bytes[*at..]))
 }
 
 /// Describes missing or doubled bytes in a file of raw headers.
@@ -182,4 +183,20 @@ pub(crate) fn misplaced(path: &Path, skip: u64, refused: u64) -> Option<String> 
         "no header starts at byte {at}, headers continue at byte {}: bytes are missing or doubled there",
         at + further as u64
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find_headers;
+    use crate::chain::params;
+    use crate::primitives::Network;
+
+    #[test]
+    fn headers_are_found_if_just_enough_bytes_of_the_second_are_there() {
+        let genesis = params(Network::Mainnet).genesis;
+        let bytes = [&[7; 3][..], &genesis.encode(), &[1, 0, 0, 0], &genesis.hash().0].concat();
+        assert_eq!(find_headers(&bytes), Some(3));
+        assert_eq!(find_headers(&bytes[..bytes.len() - 1]), None);
+        assert_eq!(find_headers(&[]), None);
+    }
 }

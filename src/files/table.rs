@@ -118,23 +118,35 @@ fn fault_of(names: &[String], columns: &[Option<usize>]) -> Option<String> {
     Some(format!("no {word} {}: found {}", absent.join(", "), found()))
 }
 
-/// Splits a line into cells, and removes the quotation marks around them. A quoted cell must end in its line.
+/// Splits a line into cells, and removes the quotation marks around them. A quotation mark that is not closed in its
+/// line, and text behind a closing one, stay in the cell: no value has them, so the caller refuses the cell.
 fn cells(line: &str, delimiter: char) -> impl Iterator<Item = Cow<'_, str>> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {
         let text = rest?;
         if let Some(quoted) = text.strip_prefix('"') {
             let mut cell = String::new();
-            let mut tail = quoted;
+            let (mut tail, mut is_closed) = (quoted, false);
             while let Some((before, after)) = tail.split_once('"') {
                 cell.push_str(before);
                 tail = after;
                 match after.strip_prefix('"') {
                     Some(more) => (cell.push('"'), tail = more),
-                    None => break,
+                    None => {
+                        is_closed = true;
+                        break;
+                    }
                 };
             }
-            rest = tail.split_once(delimiter).map(|(_, rest)| rest);
+            if !is_closed {
+                rest = None;
+                return Some(Cow::Borrowed(text));
+            }
+            let (behind, others) = tail
+                .split_once(delimiter)
+                .map_or((tail, None), |(behind, rest)| (behind, Some(rest)));
+            rest = others;
+            cell.push_str(behind.trim());
             return Some(Cow::Owned(cell));
         }
         // The delimiter is one byte, and searching bytes is faster than searching characters.
@@ -149,4 +161,22 @@ fn cells(line: &str, delimiter: char) -> impl Iterator<Item = Cow<'_, str>> {
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cells;
+
+    #[test]
+    fn quotation_marks_are_removed_only_if_they_enclose_a_cell() {
+        for (line, expected) in [
+            (r#"1,"a,b",2"#, &["1", "a,b", "2"][..]),
+            (r#""a""b","","#, &["a\"b", "", ""]),
+            (r#""a" ,b"#, &["a", "b"]),
+            (r#""a"b,c"#, &["ab", "c"]),
+            (r#"1,"a,b"#, &["1", "\"a,b"]),
+        ] {
+            assert_eq!(cells(line, ',').collect::<Vec<_>>(), expected, "{line}");
+        }
+    }
 }

@@ -65,7 +65,7 @@ fn scaled(value: f64, unit: &str) -> String {
         value /= 1000.0;
         at += 1;
     }
-    let decimals = if value >= 100.0 { 1 } else { 2 };
+    let decimals = if value >= 99.995 { 1 } else { 2 };
     format!("{value:.decimals$} {}{unit}", PREFIXES[at])
 }
 

@@ -1,6 +1,6 @@
 //! Parses times as people write them.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 use std::str::FromStr;
 
 /// A time that somebody wrote, in Unix seconds.
@@ -147,6 +147,8 @@ fn date(text: &str) -> Result<NaiveDate, ParseTimeError> {
 
 fn time_of_day(text: &str) -> Result<NaiveTime, ParseTimeError> {
     let parsed = TIMES.iter().find_map(|format| NaiveTime::parse_from_str(text, format).ok());
+    // chrono takes a second 60 as a leap second, which Unix time does not have.
+    let parsed = parsed.filter(|time| time.nanosecond() < 1_000_000_000);
     let is_time = |text: &str| {
         text.contains(':') && text.bytes().all(|b| b.is_ascii_digit() || b == b':' || b == b'.')
     };
@@ -210,6 +212,7 @@ mod tests {
             ("2009-13-01", "there is no month 13"),
             ("2009-01-03 25:00", "there is no time 25:00: a day is from 00:00:00 to 23:59:59"),
             ("2009-01-03 18:60:05 UTC", "there is no time 18:60:05"),
+            ("2009-01-03 18:15:60", "there is no time 18:15:60"),
         ] {
             let error = text.parse::<UnixTime>().unwrap_err().to_string();
             assert!(error.contains(said), "{text}: {error}");

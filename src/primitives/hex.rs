@@ -15,7 +15,7 @@ pub enum HexError {
     },
     /// A character outside `0-9a-fA-F`, with its position.
     Digit {
-        /// Byte offset of the character in the text, after the prefix `0x` if there is one.
+        /// Byte offset of the character in the text.
         at: usize,
     },
 }

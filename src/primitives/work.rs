@@ -99,7 +99,7 @@ impl FromStr for Work {
             return Err(HexError::Length { expected: Some(64), got: digits.len() });
         }
         if let Some((at, _)) = digits.char_indices().find(|(_, c)| !c.is_ascii_hexdigit()) {
-            return Err(HexError::Digit { at });
+            return Err(HexError::Digit { at: at + text.len() - digits.len() });
         }
         Ok(Self::from_be_bytes(&hex::decode_array(&format!("{digits:0>64}"))?))
     }

@@ -30,8 +30,18 @@ impl SledStore {
 
     pub(super) fn commit_change(&self, change: &Change<'_>) -> Result<(), StoreError> {
         let mut writer = self.usable_writer()?;
+        let before = (writer.candidate.clone(), writer.sides.clone());
+        let committed = self.commit_as(&mut writer, change);
+        if committed.is_err() {
+            (writer.candidate, writer.sides) = before;
+        }
+        committed
+    }
+
+    /// Commits a change. If this fails, the candidate and the side branches in `writer` may have changed already.
+    fn commit_as(&self, writer: &mut Writer, change: &Change<'_>) -> Result<(), StoreError> {
         let (mut batch, mut buckets) = (Batch::default(), IndexChanges::of(&self.records));
-        let (mut tip, mut pending) = self.load_pending(&writer)?;
+        let (mut tip, mut pending) = self.load_pending(writer)?;
         let mut page = writer.page.clone();
         if let Some(height) = change.cut_to.filter(|height| *height < tip.height) {
             (tip, page) = self.cut(&mut batch, &mut buckets, &mut pending, &tip, height)?;
@@ -45,11 +55,11 @@ impl SledStore {
         }
         match change.candidate {
             Some(CandidateChange::Extend(headers)) => {
-                self.extend_candidate(&mut writer, &mut batch, headers)?
+                self.extend_candidate(writer, &mut batch, headers)?
             }
             Some(CandidateChange::Activate) => {
                 (tip, page) =
-                    self.activate_candidate(&mut writer, &mut batch, &mut buckets, &mut pending)?;
+                    self.activate_candidate(writer, &mut batch, &mut buckets, &mut pending)?;
             }
             None => {}
         }
@@ -57,12 +67,12 @@ impl SledStore {
             pending.write_all(&mut buckets)?;
         }
         pending.write_parity_if_due(&mut buckets);
-        self.put_sides_and_last_sync(&mut writer, &mut batch, change)?;
+        self.put_sides_and_last_sync(writer, &mut batch, change)?;
         buckets.put(&mut batch);
         batch.insert(TIP_KEY, encode_tip(&tip, pending.indexed_to()));
         writer.page = page;
         let written = first_written / HEADERS_PER_PAGE..=tip.height / HEADERS_PER_PAGE;
-        self.apply_durably(&mut writer, batch, tip, pending)?;
+        self.apply_durably(writer, batch, tip, pending)?;
         if change.append.is_some_and(|headers| headers.len() > MAX_IMMEDIATE) {
             self.make_evictable(written);
         }

@@ -28,9 +28,9 @@ struct Loss {
 pub(super) struct LostPeers(BTreeMap<PeerAddress, Loss>);
 
 impl LostPeers {
-    fn make_room(&mut self, now: Duration) {
+    fn make_room_for(&mut self, address: &PeerAddress, now: Duration) {
         self.0.retain(|_, loss| now < loss.at + FORGET_AFTER);
-        if self.0.len() >= MAX_REMEMBERED {
+        if self.0.len() >= MAX_REMEMBERED && !self.0.contains_key(address) {
             let oldest = self.0.iter().min_by_key(|(_, loss)| loss.at).map(|(address, _)| *address);
             oldest.map(|address| self.0.remove(&address));
         }
@@ -38,7 +38,7 @@ impl LostPeers {
 
     /// Records that the connection to a peer ended.
     pub(super) fn add(&mut self, address: PeerAddress, now: Duration, rng: &mut dyn Rng) {
-        self.make_room(now);
+        self.make_room_for(&address, now);
         let earlier = self.0.get(&address).map_or(0, |loss| loss.count);
         let pause = backoff::pause(FIRST_PAUSE, earlier, LONGEST_PAUSE);
         let not_before = now + pause.mul_f64(rng.random_range(0.75..1.25));
@@ -47,7 +47,7 @@ impl LostPeers {
 
     /// Records that a peer must not be dialled again until the loss is forgotten, as if it had been lost too often.
     pub(super) fn add_final(&mut self, address: PeerAddress, now: Duration) {
-        self.make_room(now);
+        self.make_room_for(&address, now);
         self.0.insert(address, Loss { count: MAX_LOSSES, at: now, not_before: now + FORGET_AFTER });
     }
 

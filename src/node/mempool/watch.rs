@@ -149,7 +149,7 @@ impl MempoolWatch {
         for command in self.peers.poll() {
             match command {
                 PeerCommand::Forget(peer) => self.forget(peer),
-                // The pool checks its peers' tips only if the task reports its own tip, which a watch does not.
+                // The pool checks its peers' tips only for a task that follows the chain, which a watch does not.
                 PeerCommand::CheckTip(_) => {}
             }
         }

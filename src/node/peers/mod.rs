@@ -210,13 +210,14 @@ impl<N: Default> Peers<N> {
         match result {
             BackgroundResult::Searched(search, found) => self.on_found(search, &found),
             BackgroundResult::Saved(SaveOutcome::Saved(addrman)) => self.file.holds(addrman),
-            BackgroundResult::Saved(SaveOutcome::Postponed) => self.pool.not_saved(),
+            BackgroundResult::Saved(SaveOutcome::Postponed | SaveOutcome::Failed) => {
+                self.pool.not_saved();
+            }
             BackgroundResult::Saved(SaveOutcome::Replaced(addrman)) => {
                 debug!("another process has written the address manager: continuing with its file");
                 self.pool.replace_addrman(addrman.clone());
                 self.file.holds(addrman);
             }
-            BackgroundResult::Saved(SaveOutcome::Failed) => {}
         }
     }
 

@@ -138,6 +138,9 @@ pub(super) enum PageError {
     /// Reading failed.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// A picture cannot be drawn.
+    #[error("{0}")]
+    Picture(String),
     /// The server is ending, or a thread panicked.
     #[error("the server could not finish reading")]
     Unfinished,
@@ -149,7 +152,7 @@ impl PageError {
         match self {
             Self::Unclear(_) => StatusCode::BAD_REQUEST,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::Read(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Read(_) | Self::Picture(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unfinished => StatusCode::SERVICE_UNAVAILABLE,
         }
     }

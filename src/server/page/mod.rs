@@ -135,7 +135,7 @@ fn svg_answer(plot: &Plot) -> Response {
 fn png_answer(plot: &Plot) -> Response {
     match png(plot) {
         Ok(bytes) => ([(header::CONTENT_TYPE, "image/png")], bytes).into_response(),
-        Err(error) => PageError::Unclear(error.to_string()).into_response(),
+        Err(error) => PageError::Picture(error.to_string()).into_response(),
     }
 }
 

@@ -4,7 +4,7 @@ use super::mine::{NOW, append, mine, regtest};
 use crate::chain::{Accepted, Branch, HeaderTree, SideBranch, link_batch};
 use crate::primitives::{HEADER_LEN, Header};
 use crate::store::change_thread::Batch;
-use crate::store::layout::SIDE_PART;
+use crate::store::layout::{SIDE_PART, candidate_page_key};
 use crate::store::sides::{Record, writes};
 use crate::store::{
     CandidateChange, Change, HeaderStore, MemoryStore, SledStore, StoreError, StoredSide,
@@ -199,4 +199,27 @@ fn a_candidate_stays_as_it_was_when_headers_do_not_follow_it() {
         change(CandidateChange::Activate).unwrap();
         assert_eq!(store.tip().hash, branch.hash());
     }
+}
+
+#[test]
+fn a_candidate_stays_as_it_was_when_its_pages_cannot_be_read() {
+    let folder = tempdir().unwrap();
+    let store = SledStore::open(folder.path(), regtest()).unwrap();
+    append(&store, &mine(&mut Branch::genesis(regtest()), 100, 0));
+    let mut branch = Branch::genesis(regtest());
+    let headers = mine(&mut branch, 120, 1);
+    let change =
+        |candidate| store.commit(&Change { candidate: Some(candidate), ..Change::default() });
+    change(CandidateChange::Extend(&headers)).unwrap();
+    let put = |page: &[u8]| {
+        let mut batch = Batch::default();
+        batch.insert(candidate_page_key(1), page.to_vec());
+        store.engine().unwrap().apply(batch).unwrap();
+    };
+    let page = store.records.get(&candidate_page_key(1), 64, "a page").unwrap().unwrap();
+    put(&page[..100]);
+    assert!(change(CandidateChange::Activate).unwrap_err().is_damage());
+    put(&page);
+    change(CandidateChange::Activate).unwrap();
+    assert_eq!(store.tip().hash, branch.hash());
 }

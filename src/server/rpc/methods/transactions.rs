@@ -17,8 +17,8 @@ use tokio::time::timeout;
 /// The position of the parameter `verbose`, which Bitcoin Core does not have.
 const VERBOSE: usize = 3;
 
-/// How long a transaction is announced at most. With [`LOOKUP_TIMEOUT`] this is less than the 15 seconds that clients
-/// such as bitcoincore-rpc wait for an answer. Peers ask for a transaction after four seconds at most (Bitcoin Core
+/// How long a transaction is announced at most, once the request has its turn. With [`LOOKUP_TIMEOUT`] this is less than
+/// the 15 seconds that clients such as bitcoincore-rpc wait for an answer. Peers ask for a transaction after four seconds at most (Bitcoin Core
 /// `NONPREF_PEER_TX_DELAY`, `OVERLOADED_PEER_TX_DELAY`).
 const BROADCAST_TIMEOUT: Duration = Duration::from_secs(10);
 
