@@ -19,7 +19,7 @@ const AFTER_HELP: &str = "\
 Charts:
   difficulty  the difficulty, in steps from one retarget to the next
   hashrate    hashes per second, over 144 blocks or more
-  interval    the time between blocks; in a long range, the median and the spread
+  interval    the time between blocks; in a long range, its median and spread
   versions    the share of headers by version number and version bit
 
 Examples:

@@ -32,7 +32,8 @@ impl FromStr for BindAddress {
                 text,
             )
         };
-        let localhost = text.strip_prefix("localhost");
+        let port = text.strip_prefix("localhost");
+        let localhost = port.filter(|port| port.is_empty() || port.starts_with(':'));
         let address = localhost
             .map_or_else(|| text.to_owned(), |port| format!("{}{port}", Ipv4Addr::LOCALHOST));
         // `HostPort` refuses port 0, which is valid here: the system then chooses a free port.
