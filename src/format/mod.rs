@@ -45,8 +45,8 @@ pub(crate) fn hash_rate(per_second: f64) -> String {
     scaled(per_second, "H/s")
 }
 
-/// Formats a value with a metric prefix and no zeros at the end of its decimals, or with an exponent below 0.01, for
-/// axes and the page: `100 T`, `612.5 EH/s`, `4.7e-10`.
+/// Formats a value for the axes of charts and the web page: with a metric prefix and no zeros at the end of its
+/// decimals, such as `100 T` or `612.5 EH/s`. Values below 0.01, except 0, get an exponent instead: `4.7e-10`.
 pub(crate) fn metric(value: f64, unit: &str) -> String {
     if value.abs() < 0.01 && value != 0.0 {
         return format!("{value:.1e} {unit}").trim_end().to_owned();
@@ -69,8 +69,8 @@ fn scaled(value: f64, unit: &str) -> String {
     format!("{value:.decimals$} {}{unit}", PREFIXES[at])
 }
 
-/// Formats a difficulty with commas, with at most one decimal from 1000 on and eight below, or with an exponent below
-/// 0.01: `126,271,255,279,306.8`, `1.18`, `4.6565e-10`.
+/// Formats a number, such as a difficulty, with commas: `126,271,255,279,306.8`. Numbers from 1000 on get at most one
+/// decimal, smaller ones at most eight (`1.18`), and those below 0.01, except 0, an exponent (`4.6565e-10`).
 pub(crate) fn decimal(value: f64) -> String {
     if value.abs() < 0.01 && value != 0.0 {
         return format!("{value:.4e}");

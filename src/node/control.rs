@@ -98,7 +98,8 @@ pub async fn serve<S: HeaderStore + 'static>(
 ) {
     let served = Arc::new(Served { store, params: listener.params, command, live });
     let places = Arc::new(Semaphore::new(MAX_CLIENTS as usize));
-    let waiting = Arc::new(Semaphore::new((MAX_CLIENTS + MAX_WAITING) as usize));
+    // A client holds an admission while it waits for a place and while it has one.
+    let admissions = Arc::new(Semaphore::new((MAX_CLIENTS + MAX_WAITING) as usize));
     let mut clients = JoinSet::new();
     tokio::pin!(stop);
     loop {
@@ -109,7 +110,7 @@ pub async fn serve<S: HeaderStore + 'static>(
         };
         match accepted {
             Ok((stream, _)) => {
-                accept_client(stream, &served, (&places, &waiting), &mut clients);
+                accept_client(stream, &served, (&places, &admissions), &mut clients);
             }
             Err(error) => {
                 warn!("control socket: {error}");
@@ -129,13 +130,13 @@ pub async fn serve<S: HeaderStore + 'static>(
 fn accept_client<S: HeaderStore + 'static>(
     stream: UnixStream,
     served: &Arc<Served<S>>,
-    (places, waiting): (&Arc<Semaphore>, &Arc<Semaphore>),
+    (places, admissions): (&Arc<Semaphore>, &Arc<Semaphore>),
     clients: &mut JoinSet<()>,
 ) {
-    let Ok(queued) = Arc::clone(waiting).try_acquire_owned() else { return refuse(&stream) };
+    let Ok(admission) = Arc::clone(admissions).try_acquire_owned() else { return refuse(&stream) };
     let (served, places) = (Arc::clone(served), Arc::clone(places));
     clients.spawn(async move {
-        let _queued = queued;
+        let _admission = admission;
         let Ok(Ok(place)) = timeout(PLACE_WAIT, places.acquire_owned()).await else {
             return refuse(&stream);
         };

@@ -87,7 +87,8 @@ pub enum BlockFault {
         /// The first transaction that has one, from 0.
         position: usize,
     },
-    /// The coinbase's witness is not a reserved value, as in a block sent without witnesses.
+    /// The block has a witness commitment, but its coinbase's witness is not a single item with the length of a
+    /// reserved value. A block that was sent without its witnesses fails like this.
     #[error("one item of {RESERVED_LEN} bytes expected as the coinbase's witness, got {got}")]
     ReservedValue {
         /// The number of items of the coinbase's witness or, with one item, its number of bytes.

@@ -68,7 +68,7 @@ impl Files {
 }
 
 impl Records {
-    /// Returns the files to read from, unless records are read through sled.
+    /// Returns the files to read from, or sled's engine as `Err` if records are read through sled.
     pub(super) fn files(&self) -> Result<&Files, &Engine> {
         match self {
             Self::Sled(engine, files) => files.get().ok_or(engine),
@@ -116,8 +116,8 @@ pub(super) fn page_bytes(records: &Records, number: u32) -> Result<IVec, StoreEr
         |number: u32| records.get(&chain_page_key(number), number * HEADERS_PER_PAGE, "a page");
     match read(number) {
         Err(error @ StoreError::Damaged { .. }) => {
-            // sled stores many pages in one node, and damage makes the whole node unreadable. Whichever of its pages is
-            // read, the error names the first one.
+            // sled stores many pages in one node, and damage makes the whole node unreadable. Whichever of these pages
+            // is read, the error names the first of the unreadable pages in a row.
             let below = (0..number).rev().map(read).map_while(Result::err);
             Err(below.take_while(StoreError::is_damage).last().unwrap_or(error))
         }

@@ -1,4 +1,4 @@
-//! Headers whose parents come later in the file.
+//! Headers whose parents come later in the file. They are kept in runs: here, any headers that follow each other.
 
 use super::{Claim, ImportError, Importer, Run};
 use crate::chain::LinkedBatch;
@@ -7,7 +7,7 @@ use crate::store::HeaderStore;
 use std::collections::HashMap;
 use std::mem;
 
-/// The greatest number of headers that are kept until their parents are read.
+/// The greatest number of headers without a known parent that are kept until the end of the file.
 const MAX_ORPHANS: usize = 16_384;
 
 impl<S: HeaderStore> Importer<S> {
@@ -36,8 +36,8 @@ impl<S: HeaderStore> Importer<S> {
         Ok(())
     }
 
-    /// Keeps a run until its parent is read, and returns the number of its headers. Fails if more than [`MAX_ORPHANS`]
-    /// headers are kept.
+    /// Keeps a run, whose parent is unknown, until the end of the file, and returns the number of its headers. Fails if
+    /// more than [`MAX_ORPHANS`] headers are kept.
     pub(super) fn keep_orphans(
         &mut self,
         batch: &LinkedBatch,
@@ -56,7 +56,7 @@ impl<S: HeaderStore> Importer<S> {
         Ok(count)
     }
 
-    /// Returns the error for `count` headers whose parents are missing in the file.
+    /// Returns the error for `count` headers whose parents were unknown when the headers were read.
     pub(super) fn unconnected(&self, count: usize) -> ImportError {
         let first =
             self.orphans.first().and_then(|(headers, claims)| headers.first().zip(claims.first()));

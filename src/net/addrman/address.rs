@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv4_mapped_address_is_ipv4_in_text_and_refused_in_addrv2_like_cjdns() {
+    fn text_of_an_ipv4_mapped_address_gives_ipv4_and_addrv2_with_one_is_refused_like_cjdns() {
         let mapped = "[::ffff:1.2.3.4]:8333".parse::<PeerAddress>().unwrap();
         assert_eq!(mapped.to_string(), "1.2.3.4:8333");
         let wrapped = NetAddress::Ipv6("::ffff:1.2.3.4".parse().unwrap());

@@ -30,8 +30,8 @@ impl AddAssign for Traffic {
     }
 }
 
-/// The counters of one connection, shared by all who hold a copy. The connection's task counts, and others read
-/// without a lock. Two copies are equal if they count the same connection.
+/// The counters of one connection, shared by all who hold a copy. Only the connection's task changes them; others read
+/// them without a lock. Two copies are equal if they count the same connection.
 #[derive(Clone, Debug, Default)]
 pub struct TrafficCounters(Arc<Counters>);
 
@@ -118,13 +118,13 @@ impl DirectionCounters {
         names.zip(bytes).filter(|(_, bytes)| *bytes > 0).collect()
     }
 
-    /// Counts bytes of the stream.
+    /// Adds to the number of bytes that went this way, whichever messages they belong to.
     pub(super) fn add(&self, bytes: usize) {
         self.bytes.fetch_add(as_u64(bytes), Ordering::Relaxed);
         self.last.store(unix_time().as_secs(), Ordering::Relaxed);
     }
 
-    /// Counts a whole message of this many bytes.
+    /// Adds a whole message's bytes to the counter of its kind. [`DirectionCounters::add`] counts them in the total.
     pub(super) fn add_message(&self, command: Command, bytes: usize) {
         let known = Command::ALL.iter().position(|known| *known == command);
         let counter = &self.by_message[known.unwrap_or(COUNTERS - 1)];

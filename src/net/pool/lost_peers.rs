@@ -1,4 +1,4 @@
-//! Decides when found peers whose connection ended may be dialled again.
+//! Decides when peers whose connection ended may be dialled again, except those that the user named (see `named`).
 
 use super::backoff;
 use crate::net::addrman::PeerAddress;
@@ -11,9 +11,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 60);
 /// A loss is forgotten after this long without another one.
 const FORGET_AFTER: Duration = Duration::from_secs(2 * 60 * 60);
-/// After this many losses, a pool that does not persist gives a peer up.
+/// After this many losses, the pool gives a peer up, unless it never stops replacing lost peers.
 const MAX_LOSSES: u32 = 3;
-/// Most addresses that are remembered. The peer that was lost longest ago is forgotten first.
+/// The greatest number of addresses that are remembered. The peer that was lost longest ago is forgotten first.
 const MAX_REMEMBERED: usize = 512;
 
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,8 @@ impl LostPeers {
         self.0.insert(address, Loss { count: MAX_LOSSES, at: now, not_before: now + FORGET_AFTER });
     }
 
-    /// Returns whether an address must not be dialled now. `persistent` is whether the pool persists.
+    /// Returns whether an address must not be dialled now. `persistent` is whether the pool never stops replacing
+    /// lost peers.
     pub(super) fn is_resting(
         &self,
         address: &PeerAddress,

@@ -6,7 +6,8 @@ use crate::net::addrman::PeerAddress;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// With fewer addresses than this, the next source is asked as well.
+/// If the address manager has fewer addresses than this, DNS is asked without a delay, and so are the fixed seeds if
+/// DNS finds fewer or must not be asked.
 const ENOUGH: usize = 16;
 
 /// How long the pool tries the address manager before it asks DNS, while it has hardly any peer: a DNS query tells the
@@ -23,7 +24,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 #[derive(Clone, Debug, Default)]
 struct SourceState {
-    /// How many times the source was asked.
+    /// How many times the source was asked, for the length of the pause; `retry_now` lowers it to 1.
     asked: u32,
     running: bool,
     /// When the source may be asked again.
@@ -140,7 +141,8 @@ impl AddressSearch {
         (!self.dns_allowed || done(&self.dns)) && done(&self.fixed_seeds)
     }
 
-    /// Allows every source to be asked at once, since this computer may be in another network now.
+    /// Allows every source to be asked at once, and makes the pauses short again, since this computer may be in another
+    /// network now.
     pub(super) fn retry_now(&mut self, now: Duration) {
         for source in [&mut self.dns, &mut self.fixed_seeds] {
             source.asked = source.asked.min(1);

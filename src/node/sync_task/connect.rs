@@ -31,8 +31,8 @@ impl<S: HeaderStore> LinkCheck<S> {
         let parent = prev.filter(|_| fault.is_some() || self.hint.is_some());
         let in_chain = parent.and_then(|hash| self.store.height_of(&hash).ok().flatten());
         let hint_mismatch = in_chain.and_then(|height| self.hint_mismatch(height, &batch));
-        let beside = prev.filter(|_| fault.is_some() && in_chain.is_none());
-        let parent_height = in_chain.or_else(|| self.height_on_side(&beside?));
+        let maybe_on_side = prev.filter(|_| fault.is_some() && in_chain.is_none());
+        let parent_height = in_chain.or_else(|| self.height_on_side(&maybe_on_side?));
         Verdict::Linked { id, batch, fault, parent_height, hint_mismatch }
     }
 
@@ -58,8 +58,8 @@ impl<S: HeaderStore> LinkCheck<S> {
         let got = batch.hash_at(usize::try_from(below.checked_sub(1)?).ok()?)?;
         let height = parent_height + below;
         let expected = stored(height)?;
-        let leaves = expected != got && stored(last)? == hash;
-        leaves.then_some((ChainPoint { height, hash: expected }, got))
+        let leaves_hints = expected != got && stored(last)? == hash;
+        leaves_hints.then_some((ChainPoint { height, hash: expected }, got))
     }
 }
 

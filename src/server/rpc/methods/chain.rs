@@ -101,7 +101,7 @@ pub(super) const GROUP: MethodGroup = MethodGroup {
                 optional(
                     "current_tip",
                     RpcType::Text,
-                    "The hash of the current tip: waits for another tip (default: the tip at the call)",
+                    "A tip's hash: waits until the tip differs from it (default: the tip at the call)",
                 ),
             ],
             about: "Waits for a new tip or the timeout, and returns the tip.",

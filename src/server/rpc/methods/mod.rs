@@ -49,7 +49,7 @@ const CONTROL: MethodGroup = MethodGroup {
         Method {
             name: "getrpcinfo",
             params: &[],
-            about: "Returns this call, but no other that is being answered. The path of the log is empty.",
+            about: "Returns the calls being answered (only this one is listed), and an empty log path.",
             needs_chain: false,
             run: RpcRun::Now(getrpcinfo),
         },
