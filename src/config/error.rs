@@ -75,7 +75,7 @@ pub(crate) enum ConfigError {
     #[error(
         "a signet challenge and {0} are both chosen: a command works on one network, choose one"
     )]
-    ChallengeOf(Network),
+    TwoNetworks(Network),
     /// A path begins with `~`, and the home folder that it means is not known.
     #[error(
         "{}: ~ stands for your home folder only in ~/…, and only if HOME is set: write the path in full",

@@ -56,7 +56,7 @@ pub(super) fn layer_of_file(
             source,
         })?;
     }
-    let layer = layer.with_signet().map_err(ConfigError::ChallengeOf)?;
+    let layer = layer.with_signet().map_err(ConfigError::TwoNetworks)?;
     Ok(relative_to_file(expand_homes(layer, home)?, path))
 }
 

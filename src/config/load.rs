@@ -105,8 +105,8 @@ pub(crate) fn load(sources: Sources<'_>) -> Result<AppConfig, ConfigError> {
     };
     let home = (sources.variable)("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
     let environment =
-        environment(&variable, &sources.flags)?.with_signet().map_err(ConfigError::ChallengeOf)?;
-    let flags = sources.flags.with_signet().map_err(ConfigError::ChallengeOf)?;
+        environment(&variable, &sources.flags)?.with_signet().map_err(ConfigError::TwoNetworks)?;
+    let flags = sources.flags.with_signet().map_err(ConfigError::TwoNetworks)?;
     let above = expand_homes(flags.over(environment), home.as_deref())?;
     let named = sources.file.or_else(|| variable("CONFIG").map(PathBuf::from));
     let named = named.map(|path| expand_home(path, home.as_deref())).transpose()?;
@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(name(Layer::default(), &variable).unwrap(), "signet-54d26fbd");
         assert_eq!(name(on(Network::Testnet4), &variable).unwrap(), "testnet4");
         let both = Layer { network: Some(Network::Testnet4), ..challenge() };
-        assert!(matches!(name(both, &[]), Err(ConfigError::ChallengeOf(Network::Testnet4))));
+        assert!(matches!(name(both, &[]), Err(ConfigError::TwoNetworks(Network::Testnet4))));
         fs::write(folder.path().join(CONFIG_FILE), "signet-challenge = \"0x51\"").unwrap();
         assert_eq!(name(Layer::default(), &[]).unwrap(), "signet-54d26fbd");
         assert_eq!(name(on(Network::Signet), &[]).unwrap(), "signet-54d26fbd");

@@ -103,7 +103,7 @@ impl FieldValues {
         let absent = |place: usize| format!("no value for {}", NAMES[place]);
         let version = match (self.version, self.version_hex) {
             (Some(version), _) => i32::try_from(version)
-                .map_err(|_| format!("version: expected a number of 32 bits, got {version}"))?,
+                .map_err(|_| format!("version: expected a signed 32-bit number, got {version}"))?,
             (None, Some(version)) => version.cast_signed(),
             (None, None) => return Err(absent(VERSION)),
         };

@@ -78,7 +78,7 @@ impl Download {
         }
     }
 
-    /// Adds a peer. Unless it announced height 0, it is at first asked for no range or prefetch above that height.
+    /// Adds a peer. At first, it is asked for no range or prefetch above its announced height, unless that height is 0.
     pub(super) fn add_peer(&mut self, peer_id: PeerId, announced: u32, round_trip: Duration) {
         let peers = u32::try_from(self.peers.len()).unwrap_or(u32::MAX);
         let window = FIRST_IN_FLIGHT / peers.saturating_add(1);
@@ -248,7 +248,7 @@ impl Download {
         !self.presync && self.ranges.ends_gap(reached) && self.can_request_ranges(now, reached)
     }
 
-    /// Returns whether ranges above a height can be requested, or the next range is awaited in time or partly received.
+    /// Returns whether ranges above a height can be requested, or the next is partly received or owed and not late.
     fn can_request_ranges(&self, now: Duration, connected: u32) -> bool {
         if !self.hints.on || !self.ranges.remain_above(connected) || self.ranges.is_gap(connected) {
             return false;
@@ -259,7 +259,7 @@ impl Download {
         let patience = self.patience();
         let busy =
             head.is_some_and(|range| !range.parts.is_empty() || range.is_awaited(now, patience));
-        // A silent peer does not keep the others from going on without ranges, unless it is the only one.
+        // A silent peer does not count, so that the others can go on without ranges. The only peer always counts.
         let alone = self.peers.len() == 1;
         let may_have = |peer: &Peer| {
             !peer.left_hints && peer.has_above(needed) && (alone || !peer.is_silent(now, SILENCE))
@@ -356,9 +356,9 @@ impl Download {
                 self.locator = locator(chain, tip, None);
             }
             let cursor = peer.cursor.filter(|cursor| !self.locator.contains(cursor));
-            let behind =
+            let rest =
                 common.map_or_else(|| self.locator.clone(), |hash| locator(chain, tip, Some(hash)));
-            let locator: Vec<BlockHash> = cursor.into_iter().chain(behind).collect();
+            let locator: Vec<BlockHash> = cursor.into_iter().chain(rest).collect();
             let ours = self.connected.hash;
             peer.record_request(Purpose::Tail, locator.clone(), now, FULL_ANSWER, ours);
             peer.first_tail_request.get_or_insert(now);

@@ -62,7 +62,7 @@ fn liars(chain: &SharedChain) -> [Liar; 4] {
     };
     let unasked = |asked: u64, got: u64| {
         let got = txid(&transaction(got));
-        format!("{asked} requested transactions expected, got {got}")
+        format!("{got} was not requested (requests in flight: {asked})")
     };
     [
         Liar {

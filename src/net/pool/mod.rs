@@ -4,11 +4,11 @@
 //! calls; [`Pool::poll`] returns the [`Action`]s to carry out. The pool owns the address manager, but not its file.
 //!
 //! # Security
-//! At most [`MAX_PER_GROUP`] of the peers that were found are in one network group, so that one hosting provider, or
-//! one attacker with a range of addresses, cannot have all of them. At a first start some of the slots are kept for
-//! fixed seeds, so that an attacker who answers for the DNS seeds does not choose all peers. Half of the draws from
-//! the address manager are from its tried table, the others from the new table; [`addrman`](crate::net::addrman)
-//! limits what gossip can do to the new table.
+//! At most [`MAX_PER_GROUP`] of the found peers (those that the user did not name) are in one network group, so that
+//! one hosting provider, or one attacker with a range of addresses, cannot have all of them. At a first start some of
+//! the slots are kept for fixed seeds, so that an attacker who answers for the DNS seeds does not choose all peers.
+//! Half of the draws from the address manager are from its tried table, the others from the new table;
+//! [`addrman`](crate::net::addrman) limits what gossip can do to the new table.
 
 mod addr_fetch;
 mod backoff;
@@ -48,7 +48,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tip_monitor::TipMonitor;
 
-/// Most found peers in one network group.
+/// How many found peers may be in one network group.
 pub const MAX_PER_GROUP: usize = 2;
 
 /// After this many fruitless connections in a row, a pool that does not persist dials no more. A limit on the dials
@@ -250,7 +250,7 @@ impl Pool {
         self.connections.values().filter(|connection| connection.is_peer()).count()
     }
 
-    /// Returns whether several peers are wanted, and all that are connected were found in one network group.
+    /// Returns whether several peers are wanted, and all connected peers are found ones of the same network group.
     pub fn is_one_group(&self) -> bool {
         let peers = self.connections.values().filter(|connection| connection.is_peer());
         let groups = peers.map(|peer| peer.found().map(NetGroup::of));
@@ -281,9 +281,9 @@ impl Pool {
     /// Returns whether one more peer will probably be connected soon. That is so in two cases:
     ///
     /// - A named peer is being dialled, for no longer than `recent`.
-    /// - A slot is free, a peer is being dialled (for no longer than `recent`) or looked for, and no peer has been
-    ///   connected for longer than `recent`. Without the last condition, the answer could be yes as long as there are
-    ///   too few peers.
+    /// - A slot is free, a peer is being dialled (for no longer than `recent`) or looked for, and each connected peer
+    ///   has been connected for at most `recent`. Without the last condition, the answer could be yes as long as there
+    ///   are too few peers.
     pub fn expects_peers(&self, now: Duration, recent: Duration) -> bool {
         if !self.network_active {
             return false;
@@ -346,7 +346,8 @@ impl Pool {
         if self.is_cut_off() {
             return true;
         }
-        // A pause that has just ended counts too: the address manager is searched again only a moment later.
+        // A lost peer whose pause ended less than `LOOK_AGAIN` ago still counts as waiting, since the address manager
+        // may not have been searched after that.
         let searched = now.since_start.saturating_sub(LOOK_AGAIN);
         let waiting = self.address_search.has_pending()
             || self.dial_history.lost_peers.is_any_waiting(searched);

@@ -161,7 +161,7 @@ impl HeaderListener {
 
 /// Returns the height of the stored tip; `None` if the program is ending, or the read panicked.
 async fn tip_height(shared: Arc<Shared>) -> Option<u32> {
-    // Reading the tip blocks while headers are stored.
+    // The read below waits while headers are being stored, so it runs on a thread that may block.
     let permit = Arc::clone(&shared.reading).acquire_owned().await.ok()?;
     let read = spawn_blocking(move || {
         let height = shared.store.tip().height;

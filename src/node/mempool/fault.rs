@@ -13,7 +13,7 @@ pub(crate) const MAX_STANDARD_TX_WEIGHT: usize = 400_000;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TxFault {
     /// The peer sent a transaction that it was not asked for.
-    #[error("one of {asked} requested transactions expected, got {txid}")]
+    #[error("{txid} was not requested (requests in flight: {asked})")]
     Unsolicited {
         /// How many requests to the peer were in flight.
         asked: usize,

@@ -19,8 +19,8 @@ use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, warn};
 
-/// How many events of connections may be queued. When the queue is full, the connections stop reading. An event holds up
-/// to 4 MB.
+/// How many events of connections may be queued. When the queue is full, the connections stop reading. An event holds
+/// up to 4 MB.
 const EVENT_QUEUE: usize = 16;
 
 /// How many events of connections are handled before the watch reports.
@@ -47,7 +47,7 @@ pub(crate) struct MempoolWatch {
     pending: PendingTxs,
     started: Instant,
     /// How long the caller has taken, in all, to call [`next`](Self::next) again after it returned. Nothing is received
-    /// then, so that time counts against no peer's deadline.
+    /// meanwhile, so no peer's deadline includes this time.
     paused: Duration,
     /// When [`next`](Self::next) last returned events; `None` once it is called again.
     paused_since: Option<Instant>,

@@ -1,8 +1,8 @@
 //! Draws charts as SVG.
 //!
 //! The plotted area can have any width, and text keeps its size: the horizontal positions of text and grid lines are
-//! percentages, and only the layers are scaled. `data/plot/plot.css` has default colours, and a page or [`FILE_STYLE`]
-//! sets others by its variables.
+//! percentages, and only the layers are scaled. `data/plot/plot.css` has default colours, which a page or
+//! [`FILE_STYLE`] replaces by setting CSS variables.
 
 use super::{Plot, PlotLayer, Tick};
 use std::fmt::Write;

@@ -63,7 +63,7 @@ fn type_name(value: &Value) -> &'static str {
 /// A parameter of a method.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RpcParam {
-    /// Its names, separated by `|`. The first one is shown.
+    /// Its names, separated by `|`. `help` shows only the first one.
     pub names: &'static str,
     /// Its type.
     pub kind: RpcType,
@@ -74,7 +74,7 @@ pub(crate) struct RpcParam {
 }
 
 impl RpcParam {
-    /// Returns the name that is shown.
+    /// Returns the name that `help` shows.
     pub(super) fn name(&self) -> &'static str {
         self.names.split('|').next().unwrap_or(self.names)
     }

@@ -13,7 +13,7 @@ pub(super) struct Place {
 /// Where a node is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum NodePlace {
-    /// No node was ever written with this id. sled leaves no such gap.
+    /// No node was ever written with this id. sled leaves no such gap, so the log is damaged.
     #[default]
     Missing,
     Free,
