@@ -184,7 +184,7 @@ impl<S: HeaderStore> Importer<S> {
         headers.clear();
         claims.clear();
         (self.waiting, self.claims) = (headers, claims);
-        Ok(())
+        self.limit_orphans()
     }
 
     /// Judges the waiting headers, and headers that came before their parents.
@@ -194,7 +194,7 @@ impl<S: HeaderStore> Importer<S> {
     pub fn end(&mut self) -> Result<(), ImportError> {
         self.judge()?;
         self.connect_orphans()?;
-        let count = self.orphans.iter().map(|(headers, _)| headers.len()).sum();
+        let count = self.orphan_count();
         if count == 0 { Ok(()) } else { Err(self.unconnected(count)) }
     }
 
@@ -242,7 +242,7 @@ impl<S: HeaderStore> Importer<S> {
         // A header that has work, but another parent, starts another branch.
         let fault = fault.filter(|fault| !is_link(&fault.violation));
         let Some(parent) = self.height_of(&headers[0].prev)? else {
-            let good = self.keep_orphans(&batch, claims)?;
+            let good = self.keep_orphans(&batch, claims);
             return Ok(Judged { good, outcome: Ok(()), fault });
         };
         let mut early;

@@ -262,7 +262,7 @@ fn a_block_has_to_build_on_the_stored_chain_and_match_its_header() {
     let mut running = watch(&program, &[&liar, &forger, &astray, &honest], &["--json"]);
     liar.announce(1, Announce::Inv);
     let what = format!(
-        "dropped peer {}: sent a wrong block: height 11 expected in the coinbase, got Some(12)",
+        "dropped peer {}: sent a wrong block: height 11 expected in the coinbase, got 12",
         liar.connect()
     );
     running.wait_for_stderr(&what, PATIENCE);

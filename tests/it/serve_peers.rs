@@ -145,6 +145,8 @@ fn check_block_refusals(pair: &Pair, txid: &str, hash: &str) {
     let zero = "0".repeat(64);
     for params in [
         json!([]),
+        json!({ "blockhash": hash, "verbosity": 1, "verbose": 1 }),
+        json!({ "args": [hash, 1], "verbose": 1 }),
         json!([5]),
         json!([zero]),
         json!([&hash[1..]]),

@@ -3,6 +3,7 @@
 use super::chain::{mine, now};
 use super::script::Script;
 use super::served::SharedChain;
+use bitcoin::script::Builder;
 use lightclient::chain::{merkle_root, witness_commitment, witness_root};
 use lightclient::primitives::{Hash256, Header, Txid, Wtxid, sha256d};
 use lightclient::wire::{Block, Inventory, InventoryKind, Message, Transaction, put_var_bytes};
@@ -69,7 +70,8 @@ pub fn transactions(numbers: std::ops::Range<u64>) -> Vec<Transaction> {
 
 /// Makes a coinbase with the height and the witness commitment. Anyone can spend it.
 fn coinbase(height: u32, others: &[Transaction]) -> Transaction {
-    let height = height.to_le_bytes();
+    // The zero makes the script at least two bytes long (Core: `bad-cb-length`).
+    let script = Builder::new().push_int(i64::from(height)).push_int(0).into_script();
     // In the witness root, zeros stand for the coinbase's own wtxid (BIP141).
     let wtxids = others.iter().map(|transaction| transaction.view().wtxid());
     let wtxids: Vec<Wtxid> = [Wtxid([0; 32])].into_iter().chain(wtxids).collect();
@@ -79,8 +81,8 @@ fn coinbase(height: u32, others: &[Transaction]) -> Transaction {
         &[0, 1, 1],
         &[0; 32],
         &[0xff; 4],
-        &[5, 4],
-        &height,
+        &[u8::try_from(script.len()).expect("at most 6 bytes")],
+        script.as_bytes(),
         &[0xff; 4],
         &[2],
         &5_000_000_000_u64.to_le_bytes(),

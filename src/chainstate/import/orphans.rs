@@ -1,4 +1,6 @@
 //! Headers whose parents come later in the file. They are kept in runs: here, any headers that follow each other.
+//!
+//! Runs are judged at the end of the file, and before that whenever many headers are kept.
 
 use super::{Claim, ImportError, Importer, Run};
 use crate::chain::LinkedBatch;
@@ -7,7 +9,7 @@ use crate::store::HeaderStore;
 use std::collections::HashMap;
 use std::mem;
 
-/// The greatest number of headers without a known parent that are kept until the end of the file.
+/// The greatest number of headers without a known parent that are kept from one batch to the next.
 const MAX_ORPHANS: usize = 16_384;
 
 impl<S: HeaderStore> Importer<S> {
@@ -32,28 +34,35 @@ impl<S: HeaderStore> Importer<S> {
                 self.judge_run(&headers, &claims)?.1?;
             }
         }
-        self.orphans = runs.into_iter().flatten().collect();
+        self.orphans.extend(runs.into_iter().flatten());
         Ok(())
     }
 
-    /// Keeps a run, whose parent is unknown, until the end of the file, and returns the number of its headers. Fails if
-    /// more than [`MAX_ORPHANS`] headers are kept.
-    pub(super) fn keep_orphans(
-        &mut self,
-        batch: &LinkedBatch,
-        claims: &[Claim],
-    ) -> Result<usize, ImportError> {
+    /// Judges the runs whose parents are known by now if more than [`MAX_ORPHANS`] headers are kept. Fails if as many are
+    /// left.
+    pub(super) fn limit_orphans(&mut self) -> Result<(), ImportError> {
+        if self.orphan_count() > MAX_ORPHANS {
+            let next = self.next;
+            self.connect_orphans()?;
+            self.next = next;
+        }
+        let left = self.orphan_count();
+        if left > MAX_ORPHANS { Err(self.unconnected(left)) } else { Ok(()) }
+    }
+
+    pub(super) fn orphan_count(&self) -> usize {
+        self.orphans.iter().map(|(headers, _)| headers.len()).sum()
+    }
+
+    /// Keeps a run, whose parent is unknown, and returns the number of its headers.
+    pub(super) fn keep_orphans(&mut self, batch: &LinkedBatch, claims: &[Claim]) -> usize {
         let count = batch.headers().len();
         if count > 0 {
-            let kept: usize = self.orphans.iter().map(|(headers, _)| headers.len()).sum();
             self.orphans.push((batch.headers().to_vec(), claims[..count].to_vec()));
-            if kept + count > MAX_ORPHANS {
-                return Err(self.unconnected(kept + count));
-            }
         }
         let read = u32::try_from(count).unwrap_or(u32::MAX);
         self.next = self.next.map(|next| next.saturating_add(read));
-        Ok(count)
+        count
     }
 
     /// Returns the error for `count` headers whose parents were unknown when the headers were read.

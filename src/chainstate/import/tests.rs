@@ -106,3 +106,28 @@ fn genesis_in_the_middle_of_a_file_begins_the_chain_again() {
     let error = refusal(&bad, Some(1));
     assert!(is_rejected_at(&error, 1), "{error}");
 }
+
+#[test]
+fn a_file_may_have_any_number_of_headers_before_their_parents_if_these_follow_soon() {
+    let trunk = trunk(40_000);
+    let mut importer = importer();
+    for pair in trunk.chunks(1000) {
+        for header in pair[500..].iter().chain(&pair[..500]) {
+            assert!(!importer.push(*header).unwrap());
+        }
+    }
+    importer.end().unwrap();
+    assert_eq!(importer.height(), 40_000);
+}
+
+#[test]
+fn too_many_headers_without_parents_are_refused_before_the_end_of_the_file() {
+    let trunk = trunk(40_000);
+    let mut importer = importer();
+    let refused = trunk[1..].iter().find_map(|header| importer.push(*header).err()).unwrap();
+    let ImportError::Unconnected { count, hash, parent, tip, .. } = refused else {
+        panic!("{refused}")
+    };
+    assert!((16_385..30_000).contains(&count), "{count}");
+    assert_eq!((hash, parent, tip), (trunk[1].hash(), trunk[0].hash(), 0));
+}

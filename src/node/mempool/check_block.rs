@@ -12,7 +12,7 @@ pub(super) enum NewBlockFault {
     #[error(transparent)]
     Block(#[from] BlockFault),
     /// The coinbase does not state the height of the header (BIP34).
-    #[error("height {expected} expected in the coinbase, got {got:?}")]
+    #[error("height {expected} expected in the coinbase, got {}", got.map_or("none".to_owned(), |height| height.to_string()))]
     Height {
         /// The header's height.
         expected: u32,

@@ -79,8 +79,8 @@ impl RpcParam {
         self.names.split('|').next().unwrap_or(self.names)
     }
 
-    fn has_name(&self, name: &str) -> bool {
-        self.names.split('|').any(|known| known == name)
+    fn all_names(&self) -> impl Iterator<Item = &'static str> {
+        self.names.split('|')
     }
 }
 
@@ -235,19 +235,16 @@ fn in_order(
     }
     let positional = values.len();
     for (at, param) in params.iter().enumerate() {
-        let names: Vec<String> =
-            named.keys().filter(|name| param.has_name(name)).cloned().collect();
-        let Some(name) = names.first() else { continue };
-        if names.len() > 1 {
-            return Err(invalid(format!("Parameter {name} specified multiple times")));
-        }
+        // A second name of the same parameter is left over, and so it is unknown.
+        let Some(value) = param.all_names().find_map(|name| named.remove(name)) else { continue };
         if at < positional {
             return Err(invalid(format!(
-                "Parameter {name} specified twice both as positional and named argument"
+                "Parameter {} specified twice both as positional and named argument",
+                param.names
             )));
         }
         values.resize(at + 1, Value::Null);
-        values[at] = named.remove(name).unwrap_or_default();
+        values[at] = value;
     }
     match named.keys().next() {
         Some(name) => Err(invalid(format!("Unknown named parameter {name}"))),
@@ -330,7 +327,7 @@ mod tests {
         );
         assert_eq!(
             message(json!({"hash": "ab", "verbosity": 1, "verbose": 1})),
-            error(-8, "Parameter verbose specified multiple times")
+            error(-8, "Unknown named parameter verbose")
         );
         assert_eq!(
             message(json!([5, 1, "x"])),
