@@ -142,7 +142,8 @@ impl Replayed {
     ) -> Result<Lsn, LogError> {
         let start_of = |lsn: Lsn| lsn - lsn % SEGMENT_LSN;
         let first = start_of(batch.map_or(stable, |batch| batch.start.min(stable)));
-        let mut search = EndSearch { batch, end: -1, tear: None, unwritten: BTreeMap::new() };
+        let mut search =
+            EndSearch { batch, end: -1, tear: None, torn_file: None, unwritten: BTreeMap::new() };
         let mut expected = start_of(stable);
         for (lsn, segment) in segments.range(first..) {
             if *lsn > expected {
@@ -171,7 +172,7 @@ impl Replayed {
     /// damage if a gap before it cannot be a torn write.
     fn search_end(&mut self, search: &mut EndSearch, message: &LogMessage<'_>, start: Lsn) {
         if search.batch.is_some_and(|batch| start > batch.previous_end) {
-            self.record_file(message, search.end, &mut search.unwritten);
+            self.record_file(message, search);
         }
         let is_torn = |tear: Lsn| search.batch.is_some_and(|batch| batch.is_torn(start, tear));
         if message.kind == MessageKind::Manifest && search.tear.is_some_and(|tear| !is_torn(tear)) {
@@ -181,18 +182,23 @@ impl Replayed {
         search.end = start + Lsn::try_from(message.len).unwrap_or(0) - 1;
     }
 
-    /// Records a message whose blob file never reached the disk: the message's node, and `end`, the last byte before
-    /// the message. Removes the record if the node is written again or freed, since then sled itself has removed the
-    /// file.
-    fn record_file(&self, message: &LogMessage<'_>, end: Lsn, unwritten: &mut BTreeMap<u64, Lsn>) {
-        let is_whole = file_number(message).is_none_or(|file| {
-            let body = fs::read(self.blobs.join(file.to_string()));
-            body.is_ok_and(|bytes| body_in_file(&bytes, message.kind).is_some())
-        });
-        if !is_whole {
-            unwritten.entry(message.pid).or_insert(end);
-        } else if matches!(message.kind, MessageKind::Node | MessageKind::Free) {
-            unwritten.remove(&message.pid);
+    /// Records a message whose blob file never reached the disk as a whole: `search.end` is the last byte before it.
+    ///
+    /// If the file is missing, sled skips the message, since it removes the file once the node is written again or freed.
+    /// At a file that is there but not whole, sled ends the log, even if the node is written again later.
+    fn record_file(&self, message: &LogMessage<'_>, search: &mut EndSearch) {
+        let body = file_number(message).map(|file| fs::read(self.blobs.join(file.to_string())));
+        match body {
+            Some(Err(_)) => {
+                search.unwritten.entry(message.pid).or_insert(search.end);
+            }
+            Some(Ok(bytes)) if body_in_file(&bytes, message.kind).is_none() => {
+                search.torn_file.get_or_insert(search.end);
+            }
+            _ if matches!(message.kind, MessageKind::Node | MessageKind::Free) => {
+                search.unwritten.remove(&message.pid);
+            }
+            _ => {}
         }
     }
 
@@ -271,7 +277,9 @@ struct EndSearch {
     end: Lsn,
     /// The last byte before the first gap, which may be a torn write instead of damage.
     tear: Option<Lsn>,
-    /// By node, the last byte before the first message whose file never reached the disk.
+    /// The last byte before the first message whose file is not whole.
+    torn_file: Option<Lsn>,
+    /// By node, the last byte before the first message whose file is missing.
     unwritten: BTreeMap<u64, Lsn>,
 }
 
@@ -282,7 +290,8 @@ impl EndSearch {
 
     /// Returns the position of the log's last byte.
     fn result(self) -> Lsn {
-        self.tear.into_iter().chain(self.unwritten.into_values()).min().unwrap_or(self.end)
+        let ends = self.tear.into_iter().chain(self.torn_file).chain(self.unwritten.into_values());
+        ends.min().unwrap_or(self.end)
     }
 }
 

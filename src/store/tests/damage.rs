@@ -329,3 +329,36 @@ fn a_batch_is_void_if_a_file_that_it_names_never_reached_the_disk() {
         assert_eq!(verify(&store, regtest(), |_| ()).unwrap().fault, None, "{what}");
     }
 }
+
+/// sled removes a blob file once its node is written again, but a power cut may bring an empty file back.
+#[test]
+fn a_batch_is_void_if_a_file_of_a_node_that_was_written_again_is_empty() {
+    let folder = database(false);
+    let before = SledStore::open(folder.path(), regtest()).unwrap().tip();
+    let db = open_sled(&Folders::of(folder.path()).database).unwrap();
+    db.insert(b"z", vec![7; 200_000]).unwrap();
+    db.flush().unwrap();
+    let blobs: Vec<_> = fs::read_dir(file(folder.path(), "blobs")).unwrap().collect();
+    assert!(!blobs.is_empty());
+    db.remove(b"z").unwrap();
+    // After so many changes sled writes the node as a whole.
+    for number in 0..20 {
+        db.insert([b'z', number], &[1]).unwrap();
+    }
+    let mut batch = sled::Batch::default();
+    batch.insert(b"a", &[1]);
+    db.apply_batch(batch).unwrap();
+    db.flush().unwrap();
+    drop(db);
+    for blob in blobs {
+        fs::write(blob.unwrap().path(), "").unwrap();
+    }
+    let read = SledStore::open_to_read(folder.path(), regtest()).unwrap();
+    assert_eq!((read.tip(), read.damage()), (before.clone(), None));
+    assert_eq!(read.records.get(b"a", 0, "the batch").unwrap(), None);
+    drop(read);
+    let store = SledStore::open(folder.path(), regtest()).unwrap();
+    assert_eq!(store.tip(), before);
+    assert_eq!(store.records.get(b"a", 0, "the batch").unwrap(), None);
+    assert_eq!(verify(&store, regtest(), |_| ()).unwrap().fault, None);
+}
