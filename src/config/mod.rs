@@ -35,6 +35,7 @@ pub(crate) use layer::{KEYS, Layer};
 pub(crate) use load::{AppConfig, CONFIG_FILE, Sources, VARIABLE_PREFIX, load, only_flags};
 #[cfg(feature = "cli")]
 pub(crate) use proxy::without_login;
+#[cfg(feature = "cli")]
 pub(crate) use serve::{BindAddress, Listen, RpcAuth, ServeLayer, ServiceBits, on_or_off, port};
 #[cfg(feature = "cli")]
 pub(crate) use values::{
