@@ -139,7 +139,7 @@ impl<S: HeaderStore> ChainWriter<S> {
     ) -> Result<ConnectOutcome, ChainError> {
         match accepted {
             Accepted::Nothing => Ok(ConnectOutcome::Unchanged),
-            Accepted::Extended(headers) => self.append(headers, old_bits),
+            Accepted::Extended(headers) => self.extend(headers, old_bits),
             Accepted::Side { height, hash } => {
                 let sides = Some(self.tree.sides());
                 self.store.commit(&Change { sides, ..Change::default() })?;
@@ -169,8 +169,9 @@ impl<S: HeaderStore> ChainWriter<S> {
         }
     }
 
-    /// Collects headers that extend the chain. If they do not follow the collected ones, those are stored first.
-    fn append(
+    /// Adds headers that extend the chain to those that are not stored yet. Stores these first if the new ones do not
+    /// follow them.
+    fn extend(
         &mut self,
         headers: CheckedHeaders,
         old_bits: u32,

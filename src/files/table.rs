@@ -124,30 +124,17 @@ fn cells(line: &str, delimiter: char) -> impl Iterator<Item = Cow<'_, str>> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {
         let text = rest?;
-        if let Some(quoted) = text.strip_prefix('"') {
-            let mut cell = String::new();
-            let (mut tail, mut is_closed) = (quoted, false);
-            while let Some((before, after)) = tail.split_once('"') {
-                cell.push_str(before);
-                tail = after;
-                match after.strip_prefix('"') {
-                    Some(more) => (cell.push('"'), tail = more),
-                    None => {
-                        is_closed = true;
-                        break;
-                    }
-                };
-            }
-            if !is_closed {
-                rest = None;
-                return Some(Cow::Borrowed(text));
-            }
+        if let Some((mut cell, tail)) = split_quoted(text) {
             let (behind, others) = tail
                 .split_once(delimiter)
                 .map_or((tail, None), |(behind, rest)| (behind, Some(rest)));
             rest = others;
             cell.push_str(behind.trim());
             return Some(Cow::Owned(cell));
+        }
+        if text.starts_with('"') {
+            rest = None;
+            return Some(Cow::Borrowed(text));
         }
         // The delimiter is one byte, and searching bytes is faster than searching characters.
         match text.as_bytes().iter().position(|byte| u32::from(*byte) == u32::from(delimiter)) {
@@ -161,6 +148,19 @@ fn cells(line: &str, delimiter: char) -> impl Iterator<Item = Cow<'_, str>> {
             }
         }
     })
+}
+
+/// Returns the content of the quoted cell at the start of a text, and what follows its closing quotation mark. Two marks
+/// stand for one. Returns `None` if the text does not begin with a mark, or if no mark closes the cell.
+fn split_quoted(text: &str) -> Option<(String, &str)> {
+    let (mut cell, mut tail) = (String::new(), text.strip_prefix('"')?);
+    loop {
+        let (before, after) = tail.split_once('"')?;
+        cell.push_str(before);
+        let Some(more) = after.strip_prefix('"') else { return Some((cell, after)) };
+        cell.push('"');
+        tail = more;
+    }
 }
 
 #[cfg(test)]

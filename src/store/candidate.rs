@@ -3,7 +3,7 @@
 //!
 //! The candidate's pages are those that the chain will have after the replacement, under other keys. The first page
 //! begins with the chain's own headers up to the fork. A process cannot use a candidate that an earlier process left
-//! behind. It removes such a candidate when it starts a candidate of its own, or when it is told to discard one.
+//! behind. It removes such a candidate when it starts a candidate of its own, or when the caller discards candidates.
 
 use super::change_thread::Batch;
 use super::error::StoreError;

@@ -113,7 +113,7 @@ async fn failing_silent_and_malformed_servers_are_errors_within_the_deadline() {
         let start = Instant::now();
         let error = resolver.lookup(name, Duration::from_micros(299_999)).await.unwrap_err();
         assert!(error.to_string().contains(told), "{name}: {error}");
-        // The kind `Other` would be told as a proxy's failure.
+        // The kind `Other` would be reported as a proxy's failure.
         assert_eq!(error.kind(), kind, "{name}: {error}");
         assert!(start.elapsed() < Duration::from_secs(10), "{name}: {:?}", start.elapsed());
     }

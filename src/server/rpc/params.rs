@@ -76,7 +76,7 @@ pub(crate) struct RpcParam {
 impl RpcParam {
     /// Returns the name that `help` shows.
     pub(super) fn name(&self) -> &'static str {
-        self.names.split('|').next().unwrap_or(self.names)
+        self.all_names().next().unwrap_or(self.names)
     }
 
     fn all_names(&self) -> impl Iterator<Item = &'static str> {
