@@ -4,10 +4,18 @@ use crate::support::measure::cpu_time;
 use crate::support::rpc::RpcClient;
 use lightclient::primitives::Header;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::runtime::Builder;
+use tokio::task::JoinSet;
+
+/// How many threads all clients share. Their own work and their waking should take little of the machine.
+const CLIENT_THREADS: usize = 1;
 
 /// A server that is asked.
 pub(crate) struct Target {
@@ -78,22 +86,18 @@ impl Load {
 
     /// Asks for so long.
     pub(crate) fn run(&self, target: &Target, time: Duration) -> Figures {
-        let requests: Vec<Vec<u8>> =
+        let requests: Arc<[Vec<u8>]> =
             self.requests.iter().map(|what| request(target, what)).collect();
         let (began, cpu_before) = (Instant::now(), cpu_time(target.process));
-        let mut times: Vec<Duration> = thread::scope(|scope| {
-            let clients: Vec<_> = (0..self.clients)
-                .map(|client| {
-                    let requests = &requests;
-                    scope
-                        .spawn(move || ask(target.rpc.address, requests, client * 17, began + time))
-                })
-                .collect();
-            clients
-                .into_iter()
-                .flat_map(|client| client.join().expect("it does not panic"))
-                .collect()
+        let (address, clients) = (target.rpc.address, self.clients);
+        let threads = (0..CLIENT_THREADS).map(|thread| {
+            let requests = Arc::clone(&requests);
+            let clients = (thread..clients).step_by(CLIENT_THREADS);
+            thread::spawn(move || ask_all(address, &requests, clients, began + time))
         });
+        let threads: Vec<_> = threads.collect();
+        let joined = threads.into_iter().map(|thread| thread.join().expect("it does not panic"));
+        let mut times: Vec<Duration> = joined.flatten().collect();
         let elapsed = began.elapsed().as_secs_f64();
         times.sort_unstable();
         let p99 = times.get(times.len() * 99 / 100).copied().unwrap_or_default();
@@ -122,38 +126,59 @@ fn request(target: &Target, what: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// Asks as these clients, each over its own connection, and returns how long each request took.
+fn ask_all(
+    address: SocketAddr,
+    requests: &Arc<[Vec<u8>]>,
+    clients: impl Iterator<Item = usize>,
+    until: Instant,
+) -> Vec<Duration> {
+    let runtime = Builder::new_current_thread().enable_io().build().expect("a runtime");
+    runtime.block_on(async {
+        let ask = |client| ask(address, Arc::clone(requests), client * 17, until);
+        let asking: JoinSet<Vec<Duration>> = clients.map(ask).collect();
+        asking.join_all().await.concat()
+    })
+}
+
 /// Asks one request after another over one connection, and returns how long each took.
-fn ask(address: SocketAddr, requests: &[Vec<u8>], first: usize, until: Instant) -> Vec<Duration> {
-    let mut stream = TcpStream::connect(address).expect("it listens");
+async fn ask(
+    address: SocketAddr,
+    requests: Arc<[Vec<u8>]>,
+    first: usize,
+    until: Instant,
+) -> Vec<Duration> {
+    let stream = TcpStream::connect(address).await.expect("it listens");
     stream.set_nodelay(true).expect("an option of TCP");
-    let mut answers = BufReader::with_capacity(1 << 16, stream.try_clone().expect("a socket"));
-    let mut times = Vec::new();
-    let mut body = Vec::new();
+    let mut stream = BufReader::with_capacity(1 << 16, stream);
+    let (mut times, mut body) = (Vec::new(), Vec::new());
     for request in requests.iter().cycle().skip(first) {
         let began = Instant::now();
         if began > until {
             break;
         }
-        stream.write_all(request).expect("it is taken");
-        body.resize(head(&mut answers), 0);
-        answers.read_exact(&mut body).expect("an answer");
+        stream.write_all(request).await.expect("it is taken");
+        body.resize(head(&mut stream).await, 0);
+        stream.read_exact(&mut body).await.expect("an answer");
         times.push(began.elapsed());
     }
     times
 }
 
 /// Reads the head of an answer, and returns the length of its body.
-fn head(answers: &mut impl BufRead) -> usize {
+async fn head(answers: &mut BufReader<TcpStream>) -> usize {
     let (mut length, mut line) = (0, String::new());
     loop {
         line.clear();
-        answers.read_line(&mut line).expect("a head");
+        answers.read_line(&mut line).await.expect("a head");
         assert!(!line.starts_with("HTTP/1.1 4") && !line.starts_with("HTTP/1.1 5"), "{line}");
-        if line.trim().is_empty() {
-            return length;
-        }
-        let lower = line.to_ascii_lowercase();
-        if let Some(value) = lower.strip_prefix("content-length:") {
+        let Some((name, value)) = line.split_once(':') else {
+            if line.trim().is_empty() {
+                return length;
+            }
+            continue;
+        };
+        if name.eq_ignore_ascii_case("content-length") {
             length = value.trim().parse().expect("a length");
         }
     }
@@ -161,7 +186,7 @@ fn head(answers: &mut impl BufRead) -> usize {
 
 /// Gets a path to the end of the connection, and returns how many bytes came.
 pub(crate) fn download(address: SocketAddr, path: &str) -> u64 {
-    let mut stream = TcpStream::connect(address).expect("it listens");
+    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("it is taken");
     let (mut bytes, mut buffer) = (0, vec![0; 1 << 18]);

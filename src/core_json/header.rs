@@ -1,7 +1,10 @@
 //! A header as Bitcoin Core's `getblockheader` shows it.
 
 use crate::primitives::{BlockHash, Header, Target, Work, hex};
+use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize, Serializer};
+use std::convert::Infallible;
+use std::sync::{Arc, LazyLock};
 
 /// The keys of `getblockheader` (verbose), in its order; hashes, target and work are hex in display order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,6 +94,15 @@ pub(crate) struct BitsInfo {
 }
 
 impl BitsInfo {
+    /// Returns the values for these bits, from a cache if they were computed before. mainnet has about 500 different
+    /// bits.
+    pub(crate) fn cached(bits: u32) -> Arc<Self> {
+        static CACHE: LazyLock<Cache<u32, Arc<BitsInfo>>> = LazyLock::new(|| Cache::new(1024));
+        let computed = || Ok::<_, Infallible>(Arc::new(Self::of(bits)));
+        let Ok(info) = CACHE.get_or_insert_with(&bits, computed);
+        info
+    }
+
     /// Computes the values for these bits.
     pub(crate) fn of(bits: u32) -> Self {
         let target = Target::from_bits(bits);

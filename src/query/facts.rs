@@ -36,7 +36,7 @@ pub(super) fn header_facts(run: &StoredRun, from: u32, to: u32) -> Vec<HeaderFac
     let mut facts = Vec::new();
     let mut chainwork = run.parent_work.clone();
     let Some(first) = run.headers.first() else { return facts };
-    let mut bits = Arc::new(BitsInfo::of(first.bits));
+    let mut bits = BitsInfo::cached(first.bits);
     let times: Vec<u32> = run.headers.iter().map(|header| header.time).collect();
     for (at, (header, hash)) in run.headers.iter().zip(&run.hashes).enumerate() {
         let height = run.first_height + u32::try_from(at).unwrap_or(u32::MAX);
@@ -44,7 +44,7 @@ pub(super) fn header_facts(run: &StoredRun, from: u32, to: u32) -> Vec<HeaderFac
             break;
         }
         if bits.bits != header.bits {
-            bits = Arc::new(BitsInfo::of(header.bits));
+            bits = BitsInfo::cached(header.bits);
         }
         chainwork += &bits.work;
         if height < from {
@@ -78,7 +78,7 @@ pub(super) fn header_infos(run: &StoredRun, tip: u32, from: u32, to: u32) -> Vec
 impl SideHeader {
     /// Returns what `getblockheader` prints for the header.
     pub(crate) fn info(&self) -> HeaderInfo {
-        let bits = BitsInfo::of(self.header.bits);
+        let bits = BitsInfo::cached(self.header.bits);
         HeaderInfo {
             confirmations: -1,
             mediantime: self.median_time,

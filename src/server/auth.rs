@@ -71,12 +71,13 @@ impl RpcAuthenticator {
     /// The request's credentials are compared with all accepted ones, so that the time taken does not reveal which of
     /// them match.
     pub(super) fn accepts(&self, headers: &HeaderMap) -> bool {
-        let Some((user, password)) = basic_credentials(headers) else { return false };
+        let Some(credentials) = basic_credentials(headers) else { return false };
+        let Some((user, password)) = credentials.split_once(':') else { return false };
         let by_password = self
             .passwords
             .iter()
-            .map(|(known_user, known)| are_equal(&user, known_user) & are_equal(&password, known));
-        let by_hash = self.users.iter().map(|known| matches_hash(known, &user, &password));
+            .map(|(known_user, known)| are_equal(user, known_user) & are_equal(password, known));
+        let by_hash = self.users.iter().map(|known| matches_hash(known, user, password));
         by_password.chain(by_hash).fold(Choice::from(0), |any, one| any | one).into()
     }
 }
@@ -90,13 +91,11 @@ impl Drop for RpcAuthenticator {
     }
 }
 
-/// Returns the user and the password of HTTP's Basic authentication.
-fn basic_credentials(headers: &HeaderMap) -> Option<(String, String)> {
+/// Returns the user and the password of HTTP's Basic authentication, with a colon between them.
+fn basic_credentials(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let encoded = value.strip_prefix("Basic ")?.trim();
-    let text = String::from_utf8(BASE64.decode(encoded.as_bytes()).ok()?).ok()?;
-    let (user, password) = text.split_once(':')?;
-    Some((user.to_owned(), password.to_owned()))
+    String::from_utf8(BASE64.decode(encoded.as_bytes()).ok()?).ok()
 }
 
 /// Writes a cookie file that only its owner can read. Writes it under another name first and renames it, so that no

@@ -3,11 +3,11 @@
 use super::options::{RpcCredentials, ServerOptions};
 use super::page::PageContext;
 use super::rpc::RpcCode;
-use super::{RpcAuthenticator, ServerState, metrics, router};
+use super::service::HttpService;
+use super::{RpcAuthenticator, ServerState, metrics};
 use crate::client::Client;
 use crate::primitives::Network;
 use crate::store::mine_for_fuzz;
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -17,7 +17,6 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tower::ServiceExt;
 
 /// How long to wait for an answer. Some calls wait for a new tip or for peers, which do not come.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(50);
@@ -27,7 +26,7 @@ const CREDENTIALS: &str = "Basic bWU6c2VjcmV0";
 
 struct Service {
     runtime: Runtime,
-    router: Router,
+    http: HttpService,
 }
 
 static SERVICE: LazyLock<Service> = LazyLock::new(|| {
@@ -55,13 +54,13 @@ static SERVICE: LazyLock<Service> = LazyLock::new(|| {
     let state = Arc::new(ServerState::new(client, watch::channel(false).0));
     let page = Some(Arc::new(PageContext::new(Arc::clone(&state), &options, &[])));
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    Service { runtime, router: router(state, authenticator, &options, page) }
+    Service { runtime, http: HttpService::new(state, authenticator, &options, page) }
 });
 
 /// Returns the status and the whole body, if they came in time.
 fn answer(request: Request<Body>) -> Option<(StatusCode, Bytes)> {
     let answer = async {
-        let response = SERVICE.router.clone().oneshot(request).await.expect("routers never fail");
+        let response = SERVICE.http.answer(request).await;
         let status = response.status();
         Some((status, response.into_body().collect().await.ok()?.to_bytes()))
     };

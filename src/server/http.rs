@@ -1,25 +1,23 @@
 //! Accepts HTTP connections, bounds their number and how long they may be idle, and ends them.
 
-use axum::Router;
-use axum::body::Body;
-use axum::http::{Request, Response};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use super::service::HttpService;
+use axum::body::{Body, Bytes};
+use hyper::body::{Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
-use tower::ServiceExt;
 use tracing::{debug, warn};
 
 /// Most connections at once. To accept one more, the server closes the connection that has been idle for longest.
@@ -108,16 +106,16 @@ impl Drop for Busy {
 /// to end.
 pub(super) async fn serve(
     listeners: Vec<TcpListener>,
-    router: Router,
+    service: HttpService,
     mut stop: watch::Receiver<bool>,
 ) {
-    let connections = Arc::new(HttpConnections::default());
+    let (connections, service) = (Arc::new(HttpConnections::default()), Arc::new(service));
     let mut accepting = JoinSet::new();
     // Each connection holds a receiver until it has ended.
     let ended = watch::Sender::new(());
     for listener in listeners {
-        let (connections, router) = (Arc::clone(&connections), router.clone());
-        accepting.spawn(accept(listener, connections, router, stop.clone(), ended.subscribe()));
+        let (connections, service) = (Arc::clone(&connections), Arc::clone(&service));
+        accepting.spawn(accept(listener, connections, service, stop.clone(), ended.subscribe()));
     }
     wait_for_stop(&mut stop).await;
     accepting.shutdown().await;
@@ -134,7 +132,7 @@ async fn wait_for_stop(stop: &mut watch::Receiver<bool>) {
 async fn accept(
     listener: TcpListener,
     connections: Arc<HttpConnections>,
-    router: Router,
+    service: Arc<HttpService>,
     stop: watch::Receiver<bool>,
     not_ended: watch::Receiver<()>,
 ) {
@@ -145,10 +143,10 @@ async fn accept(
                     debug!("http: {peer} refused: all {MAX_CONNECTIONS} connections are busy");
                     continue;
                 };
-                let (connections, router) = (Arc::clone(&connections), router.clone());
+                let (connections, service) = (Arc::clone(&connections), Arc::clone(&service));
                 let (stop, not_ended) = (stop.clone(), not_ended.clone());
                 tokio::spawn(async move {
-                    if let Err(error) = run(stream, router, &connection, stop).await {
+                    if let Err(error) = run(stream, service, &connection, stop).await {
                         debug!("http: {peer}: {error}");
                     }
                     connections.all().remove(&id);
@@ -167,7 +165,7 @@ async fn accept(
 /// Answers the requests of a connection until it ends, [`HttpConnections::add`] closes it, or `stop` becomes true.
 async fn run(
     stream: TcpStream,
-    router: Router,
+    service: Arc<HttpService>,
     connection: &Arc<HttpConnection>,
     mut stop: watch::Receiver<bool>,
 ) -> hyper::Result<()> {
@@ -175,7 +173,13 @@ async fn run(
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_TIMEOUT));
-    let service = service_fn(|request| answer(router.clone(), connection.begin(), request));
+    let service = service_fn(|request| {
+        let (service, busy) = (Arc::clone(&service), connection.begin());
+        async move {
+            let response = service.answer(request).await;
+            Ok::<_, Infallible>(response.map(|body| AnswerBody { body, _busy: busy }))
+        }
+    });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
     let mut serving = pin!(builder.serve_connection(TokioIo::new(Box::pin(stream)), service));
@@ -190,17 +194,28 @@ async fn run(
     }
 }
 
-/// Answers a request. The answer's body holds `busy` until the body is sent.
-async fn answer(
-    router: Router,
-    busy: Busy,
-    request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
-    let response = router.oneshot(request.map(Body::new)).await?;
-    Ok(response.map(|body| {
-        Body::new(body.map_frame(move |frame| {
-            let _ = &busy;
-            frame
-        }))
-    }))
+/// The body of an answer. Its connection is busy until the body is sent.
+struct AnswerBody {
+    body: Body,
+    _busy: Busy,
+}
+
+impl hyper::body::Body for AnswerBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }

@@ -1,30 +1,31 @@
-//! The cache of a process that answers many queries: checked pages, and buckets of the hash index.
+//! The cache of a process that answers many queries: checked pages, and the hash index.
 //!
 //! A page that is not cached is read through sled, which reads 16 pages at once, and its 64 headers are hashed. A
 //! change evicts the records that it writes or removes. Readers cache a page only if there was no change since they
 //! read it.
 
 use super::error::StoreError;
-use super::layout::{HEADERS_PER_PAGE, Page, chain_page_key};
+use super::layout::{HEADERS_PER_PAGE, Page, bucket_number, chain_page_key};
 use crate::primitives::HEADER_LEN;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 
-/// How many buckets of the index are cached: those of a chain of 2,000,000 headers, in 8 MB.
-const CACHED_BUCKETS: usize = 2048;
+/// The sorted entries of the buckets with one number, one for each run, the oldest run first.
+pub(super) type BucketsOfRuns = Arc<[Vec<u32>]>;
 
-/// Checked pages, and buckets of the hash index.
+/// Checked pages, and the hash index.
 #[derive(Debug)]
 pub(super) struct ReadCache {
     pages: Cache<u32, Arc<Page>>,
-    buckets: Cache<[u8; 4], Arc<[u32]>>,
+    /// The buckets of the index by their number. Those of 2,000,000 headers take 8 MB.
+    buckets: Cache<u8, BucketsOfRuns>,
 }
 
 impl ReadCache {
-    /// Returns an empty cache for about `bytes` bytes of pages, and for [`CACHED_BUCKETS`] buckets.
+    /// Returns an empty cache for about `bytes` bytes of pages, and for the whole index.
     pub(super) fn new(bytes: usize) -> Self {
         let page = HEADER_LEN * usize::try_from(HEADERS_PER_PAGE).expect("a page is small");
-        Self { pages: Cache::new(bytes / page), buckets: Cache::new(CACHED_BUCKETS) }
+        Self { pages: Cache::new(bytes / page), buckets: Cache::new(usize::from(u8::MAX)) }
     }
 
     /// Returns a page if it is cached.
@@ -37,18 +38,17 @@ impl ReadCache {
         self.pages.insert(number, Arc::clone(page));
     }
 
-    /// Returns the cached entries of a bucket, or else those that `read` returns, and caches them if there is a cache.
-    pub(super) fn bucket(
-        cache: Option<&Self>,
-        key: [u8; 4],
-        read: impl FnOnce() -> Result<Arc<[u32]>, StoreError>,
-    ) -> Result<Arc<[u32]>, StoreError> {
-        let Some(cache) = cache else { return read() };
-        if let Some(kept) = cache.buckets.get(&key) {
+    /// Returns the cached buckets with a number, or else those that `read` returns, which it caches.
+    pub(super) fn buckets(
+        &self,
+        number: u8,
+        read: impl FnOnce() -> Result<BucketsOfRuns, StoreError>,
+    ) -> Result<BucketsOfRuns, StoreError> {
+        if let Some(kept) = self.buckets.get(&number) {
             return Ok(kept);
         }
         let new = read()?;
-        cache.buckets.insert(key, Arc::clone(&new));
+        self.buckets.insert(number, Arc::clone(&new));
         Ok(new)
     }
 
@@ -60,9 +60,8 @@ impl ReadCache {
             {
                 self.pages.remove(&number);
             }
-            // Keys of parity records have 4 bytes too, but the cache never holds these records.
-            if let Ok(key) = key.try_into() {
-                self.buckets.remove::<[u8; 4]>(key);
+            if let Some(number) = bucket_number(key) {
+                self.buckets.remove(&number);
             }
         }
     }

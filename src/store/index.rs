@@ -20,13 +20,8 @@ use crate::primitives::BlockHash;
 use sled::IVec;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::Arc;
 
 const BUCKETS_PER_RUN: u8 = 128;
-
-/// How many entries on each side of the guess are searched first: twice the greatest standard deviation of an entry's
-/// position among 1,024 random entries.
-const FIRST_REACH: usize = 32;
 
 /// Up to this many pending hashes are indexed in the change that adds the last of them.
 pub(super) const MAX_IMMEDIATE: usize = 256;
@@ -281,59 +276,63 @@ fn run_of(height: u32) -> u16 {
 }
 
 /// Returns the heights of indexed headers that may have this hash, newest run first.
+///
+/// # Errors
+/// Reading failed. Without a cache, the iterator reads one run after the other, and returns the errors.
 pub(super) fn possible_heights(
     records: &Records,
     cache: Option<&ReadCache>,
     indexed_to: u32,
     hash: &BlockHash,
-) -> impl Iterator<Item = Result<u32, StoreError>> {
+) -> Result<impl Iterator<Item = Result<u32, StoreError>>, StoreError> {
     let wanted = Slot::of(hash);
-    let runs = indexed_to.div_ceil(HEADERS_PER_RUN);
-    (0..runs).rev().flat_map(move |run| {
-        let key = bucket_key(run_of(run * HEADERS_PER_RUN), wanted.bucket);
-        match ReadCache::bucket(cache, key, || read_bucket(records, key)) {
-            Ok(entries) => {
-                matching(&entries, wanted).map(|at| Ok(run * HEADERS_PER_RUN + at)).collect()
-            }
-            Err(error) => vec![Err(error)],
+    let runs = 0..indexed_to.div_ceil(HEADERS_PER_RUN);
+    let read =
+        move |run| read_bucket(records, bucket_key(run_of(run * HEADERS_PER_RUN), wanted.bucket));
+    let kept = cache.map(|cache| cache.buckets(wanted.bucket, || runs.clone().map(read).collect()));
+    let kept = kept.transpose()?;
+    let positions = move |run: u32| match &kept {
+        Some(buckets) => {
+            let bucket = usize::try_from(run).ok().and_then(|run| buckets.get(run));
+            Ok(matching(bucket.map_or(&[], Vec::as_slice), wanted))
         }
-    })
+        None => read(run).map(|bucket| matching(&bucket, wanted)),
+    };
+    Ok(runs.rev().flat_map(move |run| match positions(run) {
+        Ok(positions) => positions.into_iter().map(|at| Ok(run * HEADERS_PER_RUN + at)).collect(),
+        Err(error) => vec![Err(error)],
+    }))
 }
 
 /// Returns the entries of a bucket in the order of their values, and so of their upper bits.
-fn read_bucket(records: &Records, key: [u8; 4]) -> Result<Arc<[u32]>, StoreError> {
+fn read_bucket(records: &Records, key: [u8; 4]) -> Result<Vec<u32>, StoreError> {
     let bucket = read(records, key)?.unwrap_or_default();
     let (entries, _) = bucket.as_chunks::<4>();
     let mut entries: Vec<u32> = entries.iter().map(|entry| u32::from_le_bytes(*entry)).collect();
     entries.sort_unstable();
-    Ok(entries.into())
+    Ok(entries)
 }
 
 /// Returns the positions in the run of the headers that may have a hash, from their bucket's sorted entries.
-fn matching(entries: &[u32], wanted: Slot) -> impl Iterator<Item = u32> {
+fn matching(entries: &[u32], wanted: Slot) -> Vec<u32> {
     let wanted = u32::from(wanted.fingerprint);
     let from = first_of(entries, wanted);
-    let is_wanted = move |entry: &&u32| **entry >> POSITION_BITS == wanted;
-    entries[from..].iter().take_while(is_wanted).map(|entry| entry % HEADERS_PER_RUN)
+    let is_wanted = |entry: &&u32| **entry >> POSITION_BITS == wanted;
+    entries[from..].iter().take_while(is_wanted).map(|entry| entry % HEADERS_PER_RUN).collect()
 }
 
 /// Returns the index of the first entry whose upper bits are at least `wanted`.
 ///
-/// Hashes are spread evenly, so a guess is close. A binary search of all entries would wait for memory at each step.
+/// Hashes are spread evenly, so a guess is about 16 entries away. A binary search of all entries would wait for memory
+/// at each step.
 fn first_of(entries: &[u32], wanted: u32) -> usize {
-    let is_before = |entry: &u32| entry >> POSITION_BITS < wanted;
+    let is_before = |entry: &&u32| **entry >> POSITION_BITS < wanted;
     let share = u64::from(wanted) * u64::try_from(entries.len()).unwrap_or(u64::MAX);
     let guess = usize::try_from(share >> (u32::BITS - POSITION_BITS)).unwrap_or(entries.len());
-    let mut reach = FIRST_REACH;
-    loop {
-        let (from, to) = (guess.saturating_sub(reach), entries.len().min(guess + reach));
-        let begins_after = from == 0 || is_before(&entries[from - 1]);
-        let begins_before = to == entries.len() || !is_before(&entries[to]);
-        if begins_after && begins_before {
-            return from + entries[from..to].partition_point(is_before);
-        }
-        reach *= 4;
-    }
+    let (below, above) = entries.split_at(guess.min(entries.len()));
+    let back = below.iter().rev().take_while(|entry| !is_before(entry)).count();
+    let on = above.iter().take_while(is_before).count();
+    below.len() - back + on
 }
 
 /// Returns the height of the first of these hashes that has no entry. The heights of the hashes start at `first`.

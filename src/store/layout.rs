@@ -74,6 +74,14 @@ pub(super) fn bucket_key(run: u16, bucket: u8) -> [u8; 4] {
     [b'i', high, low, bucket]
 }
 
+/// Returns the number of the bucket in its run if this is a bucket's key.
+pub(super) fn bucket_number(key: &[u8]) -> Option<u8> {
+    match key {
+        [b'i', _, _, bucket] => Some(*bucket),
+        _ => None,
+    }
+}
+
 /// Returns the key of a lane's parity record.
 pub(super) fn lane_key(run: u16, lane: u8) -> [u8; 4] {
     let [high, low] = run.to_be_bytes();

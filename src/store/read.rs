@@ -35,7 +35,7 @@ impl SledStore {
         self.page_of(&end, number)
     }
 
-    /// Makes the store cache the pages and index buckets that it reads from now on, with about `bytes` bytes for pages.
+    /// Makes the store cache the pages and the hash index that it reads from now on, with about `bytes` bytes for pages.
     /// This is for a process that answers many queries.
     pub(crate) fn keep_in_memory(&mut self, bytes: usize) {
         self.cache = Some(ReadCache::new(bytes));
@@ -297,9 +297,8 @@ impl Ancestors for SledStore {
                 return Ok(Some(height));
             }
         }
-        for height in
-            index::possible_heights(&self.records, self.cache.as_ref(), end.indexed_to, hash)
-        {
+        let cache = self.cache.as_ref();
+        for height in index::possible_heights(&self.records, cache, end.indexed_to, hash)? {
             let height = height?;
             if self.confirms(&end, height, hash)? {
                 return Ok(Some(height));

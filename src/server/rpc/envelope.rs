@@ -16,7 +16,7 @@ use std::fmt;
 #[derive(Debug)]
 pub(super) enum RpcBody<'a> {
     /// One call.
-    Single(&'a RawValue),
+    Single(RpcCall<'a>, RpcRequest<'a>),
     /// Several calls, answered in their order.
     Batch(Vec<&'a RawValue>),
 }
@@ -27,12 +27,14 @@ pub(super) enum RpcBody<'a> {
 /// The body is not JSON, or neither an object nor an array; or a batch has more than `most` calls.
 pub(super) fn read_body(body: &[u8], most: usize) -> Result<RpcBody<'_>, RpcError> {
     let parse_error = |message: &str| RpcError::new(RpcCode::ParseError, message);
-    let value: &RawValue = serde_json::from_slice(body).map_err(|_| parse_error("Parse error"))?;
-    match value.get().as_bytes().first() {
-        Some(b'{') => Ok(RpcBody::Single(value)),
+    let not_json = |_| parse_error("Parse error");
+    match body.trim_ascii_start().first() {
+        Some(b'{') => {
+            let (call, request) = RpcCall::of(serde_json::from_slice(body).map_err(not_json)?);
+            Ok(RpcBody::Single(call, request))
+        }
         Some(b'[') => {
-            let calls: Vec<&RawValue> =
-                serde_json::from_str(value.get()).map_err(|_| parse_error("Parse error"))?;
+            let calls: Vec<&RawValue> = serde_json::from_slice(body).map_err(not_json)?;
             if calls.len() > most {
                 let got = calls.len();
                 return Err(RpcError::new(
@@ -42,7 +44,10 @@ pub(super) fn read_body(body: &[u8], most: usize) -> Result<RpcBody<'_>, RpcErro
             }
             Ok(RpcBody::Batch(calls))
         }
-        _ => Err(parse_error("Top-level object parse error")),
+        _ => {
+            serde_json::from_slice::<&RawValue>(body).map_err(not_json)?;
+            Err(parse_error("Top-level object parse error"))
+        }
     }
 }
 
@@ -78,9 +83,13 @@ impl<'a> RpcCall<'a> {
     /// Reads a call. If `text` is not an object, the reply has the version and the id of `before`, the previous call of
     /// the batch, as in Bitcoin Core.
     pub(super) fn read(text: &'a RawValue, before: Self) -> (Self, RpcRequest<'a>) {
-        let Ok(fields) = serde_json::from_str::<CallFields<'a>>(text.get()) else {
-            return (before, Err(invalid_request("Invalid Request object")));
-        };
+        match serde_json::from_str(text.get()) {
+            Ok(fields) => Self::of(fields),
+            Err(_) => (before, Err(invalid_request("Invalid Request object"))),
+        }
+    }
+
+    fn of(fields: CallFields<'a>) -> (Self, RpcRequest<'a>) {
         let call = |version| Self { id: fields.id, version };
         let version = match version_of(fields.jsonrpc) {
             Ok(version) => version,
@@ -295,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_body_is_an_object_or_a_bounded_array() {
-        assert!(matches!(read_body(b" {} ", 2), Ok(RpcBody::Single(_))));
+        assert!(matches!(read_body(b" {} ", 2), Ok(RpcBody::Single(..))));
         assert!(matches!(read_body(b"[1,2]", 2), Ok(RpcBody::Batch(calls)) if calls.len() == 2));
         let message = |body: &[u8]| read_body(body, 2).unwrap_err().message;
         assert_eq!(message(b"[1,2,3]"), "A batch may have 2 calls at most, not 3");

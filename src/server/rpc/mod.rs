@@ -12,8 +12,8 @@ pub(crate) use methods::chain::{blockchain_info, chain_name};
 
 use super::metrics::record_call;
 use super::state::ServerState;
-use axum::body::Bytes;
-use axum::http::{StatusCode, header};
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use envelope::{RpcBody, RpcCall, RpcRequest, RpcVersion, read_body};
 use error::RpcError;
@@ -34,10 +34,10 @@ const MAX_REPLIES: usize = 64 << 20;
 const REPLY_FRAME: usize = 256;
 
 /// Answers the body of a request whose credentials were accepted.
-pub(super) async fn answer(state: Arc<ServerState>, body: Bytes) -> Response {
-    match read_body(&body, MAX_BATCH) {
-        Ok(RpcBody::Single(call)) => single(&state, call).await,
-        Ok(RpcBody::Batch(calls)) => batch(&state, &calls).await,
+pub(super) async fn answer(state: &Arc<ServerState>, body: &[u8]) -> Response {
+    match read_body(body, MAX_BATCH) {
+        Ok(RpcBody::Single(call, request)) => single(state, call, request).await,
+        Ok(RpcBody::Batch(calls)) => batch(state, &calls).await,
         Err(error) => failure(RpcCall::UNREAD, error),
     }
 }
@@ -67,8 +67,7 @@ fn too_much() -> RpcError {
     RpcError::new(RpcCode::Misc, format!("The batch's replies exceed {most} MiB"))
 }
 
-async fn single(state: &Arc<ServerState>, call: &RawValue) -> Response {
-    let (call, request) = RpcCall::read(call, RpcCall::UNREAD);
+async fn single(state: &Arc<ServerState>, call: RpcCall<'_>, request: RpcRequest<'_>) -> Response {
     let is_request = request.is_ok();
     let result = run(state, request).await;
     if is_request && call.is_notification() {
@@ -102,7 +101,11 @@ fn reply(status: StatusCode, call: RpcCall<'_>, result: &RpcResult) -> Response 
 }
 
 fn json(status: StatusCode, text: String) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
 }
 
 async fn run(state: &Arc<ServerState>, request: RpcRequest<'_>) -> RpcResult {
