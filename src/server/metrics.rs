@@ -52,7 +52,8 @@ pub(super) fn start() {
     handle();
 }
 
-/// How many calls of a method there were and how long they took, by the method's name and whether the calls failed.
+/// The counters of calls, by method and whether the calls failed, and the histogram of the method's times, which is the
+/// same for both.
 type CallMetrics = Cache<(&'static str, bool), (Counter, Histogram)>;
 
 /// Records a call of an RPC method. Each new name takes memory, so `method` must never be a name that a client made up.
@@ -60,13 +61,13 @@ pub(super) fn record_call(method: &'static str, began: Instant, failed: bool) {
     // Finding a metric by its labels takes longer than answering some calls.
     static METRICS: LazyLock<CallMetrics> = LazyLock::new(|| Cache::new(256));
     let outcome = if failed { "error" } else { "ok" };
-    let find = || {
+    let register = || {
         let calls =
             counter!("lightclient_rpc_calls_total", "method" => method, "outcome" => outcome);
         let seconds = histogram!("lightclient_rpc_call_seconds", "method" => method);
         Ok::<_, Infallible>((calls, seconds))
     };
-    let Ok((calls, seconds)) = METRICS.get_or_insert_with(&(method, failed), find);
+    let Ok((calls, seconds)) = METRICS.get_or_insert_with(&(method, failed), register);
     calls.increment(1);
     seconds.record(began.elapsed());
 }

@@ -1,4 +1,4 @@
-//! Answers an HTTP request: a JSON-RPC call at once, any other through axum's router.
+//! Answers HTTP requests: JSON-RPC calls directly, all others through axum's router.
 
 use super::auth::RpcAuthenticator;
 use super::options::ServerOptions;
@@ -12,7 +12,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{get, post};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use std::error::Error;
 use std::sync::Arc;
@@ -110,15 +110,15 @@ impl HttpService {
     }
 }
 
-/// Asks for credentials, later if there were wrong ones.
+/// Answers a call without the right credentials, after [`WRONG_PASSWORD_DELAY`] if it has wrong ones.
 async fn challenge(headers: &HeaderMap) -> Response {
     if headers.contains_key(header::AUTHORIZATION) {
         warn!("http: a call with wrong credentials");
         sleep(WRONG_PASSWORD_DELAY).await;
     }
     // Source: Bitcoin Core `WWW_AUTH_HEADER_DATA`.
-    let challenge = HeaderValue::from_static("Basic realm=\"jsonrpc\"");
-    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)]).into_response()
+    let basic = HeaderValue::from_static("Basic realm=\"jsonrpc\"");
+    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, basic)]).into_response()
 }
 
 fn router(
@@ -128,8 +128,8 @@ fn router(
     page: Option<Arc<PageContext>>,
 ) -> Router {
     let mut router = Router::new()
-        // Without a page, every method but POST is refused here.
-        .route("/", MethodRouter::new())
+        // POST does not come here. The route makes the answer to other methods 405, with POST as what is allowed.
+        .route("/", post(async || StatusCode::METHOD_NOT_ALLOWED))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics));
@@ -138,11 +138,11 @@ fn router(
     }
     let page = page.map(page::router).unwrap_or_default();
     let allowed_hosts: Arc<[HostPort]> = options.allowed_hosts.clone().into();
-    let refusing = (Arc::clone(authenticator), allowed_hosts);
+    let cross_site_state = (Arc::clone(authenticator), allowed_hosts);
     router
         .with_state(Arc::clone(state))
         .merge(page)
-        .layer(middleware::from_fn_with_state(refusing, refuse_cross_site))
+        .layer(middleware::from_fn_with_state(cross_site_state, refuse_cross_site))
 }
 
 /// Refuses requests that a browser sends for a page of another site, unless they have credentials. RPC calls do not

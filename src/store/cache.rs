@@ -1,16 +1,18 @@
 //! The cache of a process that answers many queries: checked pages, and the hash index.
 //!
 //! A page that is not cached is read through sled, which reads 16 pages at once, and its 64 headers are hashed. A
-//! change evicts the records that it writes or removes. Readers cache a page only if there was no change since they
-//! read it.
+//! change evicts the pages that it writes or removes, and all buckets with the number of one that it writes or removes:
+//! the next look-up in them reads one bucket of each run again. Readers cache a page only if there was no change since
+//! they read it. They read and cache buckets while they hold the end of the chain locked, so no change comes between.
 
 use super::error::StoreError;
+use super::index::BUCKETS_PER_RUN;
 use super::layout::{HEADERS_PER_PAGE, Page, bucket_number, chain_page_key};
 use crate::primitives::HEADER_LEN;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 
-/// The sorted entries of the buckets with one number, one for each run, the oldest run first.
+/// The buckets that have the same number in every run, the oldest run first. The entries of each bucket are sorted.
 pub(super) type BucketsOfRuns = Arc<[Vec<u32>]>;
 
 /// Checked pages, and the hash index.
@@ -25,7 +27,9 @@ impl ReadCache {
     /// Returns an empty cache for about `bytes` bytes of pages, and for the whole index.
     pub(super) fn new(bytes: usize) -> Self {
         let page = HEADER_LEN * usize::try_from(HEADERS_PER_PAGE).expect("a page is small");
-        Self { pages: Cache::new(bytes / page), buckets: Cache::new(usize::from(u8::MAX)) }
+        // The cache divides its room into parts, which fill unevenly, so there is room for twice as many.
+        let buckets = Cache::new(2 * usize::from(BUCKETS_PER_RUN));
+        Self { pages: Cache::new(bytes / page), buckets }
     }
 
     /// Returns a page if it is cached.
@@ -50,6 +54,12 @@ impl ReadCache {
         let new = read()?;
         self.buckets.insert(number, Arc::clone(&new));
         Ok(new)
+    }
+
+    /// Evicts everything.
+    pub(super) fn clear(&self) {
+        self.pages.clear();
+        self.buckets.clear();
     }
 
     /// Evicts the records that a change writes or removes.

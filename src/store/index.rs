@@ -2,7 +2,7 @@
 //!
 //! A sled key for each header would cost forty times as much as the headers themselves (measured). So the index is
 //! divided into runs of 131,072 headers, and each run into 128 buckets by seven bits of the hash. An entry is 32 bits:
-//! 15 more bits of the hash, and the 17-bit position in the run. A look-up reads one bucket of each run, newest first,
+//! 15 more bits of the hash, and the 17-bit position in the run. A look-up searches one bucket of each run, newest first,
 //! and confirms every possible height by the header's own hash. A bulk load writes a run once, when the run is full or
 //! the load ends. Entries that are not written yet are `pending`: they are in memory, and after a crash they are made
 //! again from the pages.
@@ -21,7 +21,7 @@ use sled::IVec;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-const BUCKETS_PER_RUN: u8 = 128;
+pub(super) const BUCKETS_PER_RUN: u8 = 128;
 
 /// Up to this many pending hashes are indexed in the change that adds the last of them.
 pub(super) const MAX_IMMEDIATE: usize = 256;
@@ -276,36 +276,33 @@ fn run_of(height: u32) -> u16 {
 }
 
 /// Returns the heights of indexed headers that may have this hash, newest run first.
-///
-/// # Errors
-/// Reading failed. Without a cache, the iterator reads one run after the other, and returns the errors.
 pub(super) fn possible_heights(
     records: &Records,
     cache: Option<&ReadCache>,
     indexed_to: u32,
     hash: &BlockHash,
-) -> Result<impl Iterator<Item = Result<u32, StoreError>>, StoreError> {
+) -> impl Iterator<Item = Result<u32, StoreError>> {
     let wanted = Slot::of(hash);
     let runs = 0..indexed_to.div_ceil(HEADERS_PER_RUN);
-    let read =
-        move |run| read_bucket(records, bucket_key(run_of(run * HEADERS_PER_RUN), wanted.bucket));
-    let kept = cache.map(|cache| cache.buckets(wanted.bucket, || runs.clone().map(read).collect()));
-    let kept = kept.transpose()?;
-    let positions = move |run: u32| match &kept {
-        Some(buckets) => {
-            let bucket = usize::try_from(run).ok().and_then(|run| buckets.get(run));
-            Ok(matching(bucket.map_or(&[], Vec::as_slice), wanted))
-        }
-        None => read(run).map(|bucket| matching(&bucket, wanted)),
-    };
-    Ok(runs.rev().flat_map(move |run| match positions(run) {
-        Ok(positions) => positions.into_iter().map(|at| Ok(run * HEADERS_PER_RUN + at)).collect(),
-        Err(error) => vec![Err(error)],
-    }))
+    let read = move |run| read_bucket(records, run, wanted.bucket);
+    let all = || runs.clone().map(read).collect();
+    // If one of the buckets cannot be read, those of newer runs are still searched before it.
+    let cached = cache.and_then(|cache| cache.buckets(wanted.bucket, all).ok());
+    runs.rev().flat_map(move |run| {
+        let heights = match &cached {
+            // No entry was ever in the bucket of a run that was begun later.
+            Some(buckets) => Ok(buckets
+                .get(usize::try_from(run).unwrap_or(usize::MAX))
+                .map_or_else(Vec::new, |bucket| heights_in(bucket, run, wanted))),
+            None => read(run).map(|bucket| heights_in(&bucket, run, wanted)),
+        };
+        heights.map_or_else(|error| vec![Err(error)], |found| found.into_iter().map(Ok).collect())
+    })
 }
 
-/// Returns the entries of a bucket in the order of their values, and so of their upper bits.
-fn read_bucket(records: &Records, key: [u8; 4]) -> Result<Vec<u32>, StoreError> {
+/// Returns the entries of a run's bucket in the order of their values, and so of their upper bits.
+fn read_bucket(records: &Records, run: u32, bucket: u8) -> Result<Vec<u32>, StoreError> {
+    let key = bucket_key(run_of(run * HEADERS_PER_RUN), bucket);
     let bucket = read(records, key)?.unwrap_or_default();
     let (entries, _) = bucket.as_chunks::<4>();
     let mut entries: Vec<u32> = entries.iter().map(|entry| u32::from_le_bytes(*entry)).collect();
@@ -313,18 +310,18 @@ fn read_bucket(records: &Records, key: [u8; 4]) -> Result<Vec<u32>, StoreError> 
     Ok(entries)
 }
 
-/// Returns the positions in the run of the headers that may have a hash, from their bucket's sorted entries.
-fn matching(entries: &[u32], wanted: Slot) -> Vec<u32> {
+/// Returns the heights of a run's headers that may have a hash, from their bucket's sorted entries.
+fn heights_in(entries: &[u32], run: u32, wanted: Slot) -> Vec<u32> {
     let wanted = u32::from(wanted.fingerprint);
-    let from = first_of(entries, wanted);
     let is_wanted = |entry: &&u32| **entry >> POSITION_BITS == wanted;
-    entries[from..].iter().take_while(is_wanted).map(|entry| entry % HEADERS_PER_RUN).collect()
+    let found = entries[first_of(entries, wanted)..].iter().take_while(is_wanted);
+    found.map(|entry| run * HEADERS_PER_RUN + entry % HEADERS_PER_RUN).collect()
 }
 
 /// Returns the index of the first entry whose upper bits are at least `wanted`.
 ///
-/// Hashes are spread evenly, so a guess is about 16 entries away. A binary search of all entries would wait for memory
-/// at each step.
+/// Hashes are spread evenly, so a guess is rarely more than 32 entries away in a bucket of 1,024. A binary search of all
+/// entries would wait for memory at each step.
 fn first_of(entries: &[u32], wanted: u32) -> usize {
     let is_before = |entry: &&u32| **entry >> POSITION_BITS < wanted;
     let share = u64::from(wanted) * u64::try_from(entries.len()).unwrap_or(u64::MAX);
@@ -366,4 +363,26 @@ fn first_absent(entries: &[[u8; 4]], wanted: &[(u32, u32)]) -> Option<u32> {
         at_its_position.is_some_and(|entry| u32::from_le_bytes(*entry) == wanted)
     };
     wanted.iter().find(|(entry, _)| !has(*entry)).map(|(_, height)| *height)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{POSITION_BITS, first_of};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_search_from_a_guess_finds_what_a_binary_search_finds(
+            mut entries in prop_oneof![
+                prop::collection::vec(any::<u32>(), 0..2000),
+                prop::collection::vec((0..4u32).prop_map(|bits| bits << POSITION_BITS), 0..200),
+                prop::collection::vec((0x7ffcu32..0x8000).prop_map(|bits| bits << POSITION_BITS), 0..200),
+            ],
+            wanted in prop_oneof![0..0x8000u32, 0..4u32, 0x7ffcu32..0x8000],
+        ) {
+            entries.sort_unstable();
+            let expected = entries.partition_point(|entry| entry >> POSITION_BITS < wanted);
+            prop_assert_eq!(first_of(&entries, wanted), expected);
+        }
+    }
 }

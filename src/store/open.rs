@@ -164,6 +164,10 @@ impl SledStore {
     pub(super) fn read_from_files(&self) {
         let mut end = self.end.write().unwrap_or_else(PoisonError::into_inner);
         let Records::Sled(_, files) = &self.records else { return };
+        // Readers may have cached what the files do not have.
+        if let Some(cache) = &self.cache {
+            cache.clear();
+        }
         let read = || {
             let found = Files::open(&self.folder)?;
             files.get_or_init(|| found);

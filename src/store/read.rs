@@ -298,7 +298,7 @@ impl Ancestors for SledStore {
             }
         }
         let cache = self.cache.as_ref();
-        for height in index::possible_heights(&self.records, cache, end.indexed_to, hash)? {
+        for height in index::possible_heights(&self.records, cache, end.indexed_to, hash) {
             let height = height?;
             if self.confirms(&end, height, hash)? {
                 return Ok(Some(height));

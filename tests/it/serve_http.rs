@@ -130,11 +130,21 @@ fn requests_of_pages_from_elsewhere_are_refused() {
     assert_eq!(status("Host: evil.example\r\n"), "403");
     assert_eq!(status("Host: localhost\r\nOrigin: https://evil.example\r\n"), "403");
     assert_eq!(status("Host: localhost\r\nSec-Fetch-Site: cross-site\r\n"), "403");
+    let answer = |request: &str| {
+        let rest = "Host: bitcoind\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+        let (head, _) =
+            serving.rpc.send(format!("{request} HTTP/1.1\r\n{rest}").as_bytes()).unwrap();
+        head.to_lowercase()
+    };
     // Some clients send their credentials only when they are asked for them.
-    let call =
-        "POST / HTTP/1.1\r\nHost: bitcoind\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
-    let (head, _) = serving.rpc.send(call.as_bytes()).unwrap();
-    assert!(head.starts_with("HTTP/1.1 401 ") && head.to_lowercase().contains("www-authenticate"));
+    for call in ["POST /", "POST /?wallet", "POST http://bitcoind/"] {
+        let head = answer(call);
+        assert!(head.starts_with("http/1.1 401 ") && head.contains("www-authenticate"), "{head}");
+    }
+    for other in ["GET /", "PUT /", "POST /healthz", "POST //"] {
+        let head = answer(other);
+        assert!(head.starts_with("http/1.1 403 "), "{other}: {head}");
+    }
 }
 
 #[test]
@@ -149,6 +159,9 @@ fn what_is_too_long_is_refused_and_others_are_answered_meanwhile() {
     };
     let (status, _) = serving.rpc.send(head(0x0200_0001).as_bytes()).unwrap();
     assert!(status.starts_with("HTTP/1.1 413"), "{status}");
+    let chunked = head(0).replace("Content-Length: 0", "Transfer-Encoding: chunked") + "no length";
+    let (status, _) = serving.rpc.send(chunked.as_bytes()).unwrap();
+    assert!(status.starts_with("HTTP/1.1 400"), "{status}");
     // Slow bodies of the greatest length take their share of memory, and small calls go on.
     let slow: Vec<TcpStream> = (0..4)
         .map(|_| {

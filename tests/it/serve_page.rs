@@ -381,7 +381,8 @@ fn listeners_are_bounded_and_do_not_delay_the_end() {
 #[test]
 fn a_server_without_the_page_has_none() {
     let page = Page::start(&["--page", "off"]);
-    assert_eq!(page.get("/").0, 405);
+    let (status, head, _) = page.get("/");
+    assert!(status == 405 && head.contains("\r\nallow: post\r\n"), "{head}");
     assert_eq!(page.get("/events").0, 404);
     assert_eq!(page.get("/header/7").0, 404);
 }

@@ -311,6 +311,10 @@ mod tests {
         assert_eq!(message(b"7"), "Top-level object parse error");
         assert_eq!(message(b"{"), "Parse error");
         assert_eq!(message(b""), "Parse error");
+        for text in ["{} x", "[1] x", "\u{c}{}", r#"{"\ud800":1}"#, "\"a", "7 7"] {
+            assert_eq!(message(text.as_bytes()), "Parse error", "{text}");
+        }
+        assert_eq!(message(b"{\"a\":\"\xff\"}"), "Parse error");
     }
 
     #[test]
