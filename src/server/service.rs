@@ -129,7 +129,7 @@ fn router(
 ) -> Router {
     let mut router = Router::new()
         // POST does not come here. The route makes the answer to other methods 405, with POST as what is allowed.
-        .route("/", post(async || StatusCode::METHOD_NOT_ALLOWED))
+        .route("/", post(|| async { StatusCode::METHOD_NOT_ALLOWED }))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics));
