@@ -6,8 +6,7 @@
 //! they read it. They read and cache buckets while they hold the end of the chain locked, so no change comes between.
 
 use super::error::StoreError;
-use super::index::BUCKETS_PER_RUN;
-use super::layout::{HEADERS_PER_PAGE, Page, bucket_number, chain_page_key};
+use super::layout::{BUCKETS_PER_RUN, HEADERS_PER_PAGE, Page, bucket_number, chain_page_key};
 use crate::primitives::HEADER_LEN;
 use quick_cache::sync::Cache;
 use std::sync::Arc;

@@ -11,8 +11,8 @@ use super::cache::ReadCache;
 use super::change_thread::Batch;
 use super::error::StoreError;
 use super::layout::{
-    HEADERS_PER_PAGE, HEADERS_PER_RUN, PAGE_HEAD_LEN, POSITION_BITS, RECORD_LEN, bucket_key,
-    pending_lane_key,
+    BUCKETS_PER_RUN, HEADERS_PER_PAGE, HEADERS_PER_RUN, PAGE_HEAD_LEN, POSITION_BITS, RECORD_LEN,
+    bucket_key, pending_lane_key,
 };
 use super::parity::{Parity, combine, encode_pending_lane, lanes_of_run};
 use super::records::Records;
@@ -20,8 +20,6 @@ use crate::primitives::BlockHash;
 use sled::IVec;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-
-pub(super) const BUCKETS_PER_RUN: u8 = 128;
 
 /// Up to this many pending hashes are indexed in the change that adds the last of them.
 pub(super) const MAX_IMMEDIATE: usize = 256;

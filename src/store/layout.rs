@@ -39,6 +39,8 @@ pub(super) const RECORD_LEN: usize = 48;
 pub(super) const PAGE_HEAD_LEN: usize = 64;
 /// Headers in a run, for which the hash index and the parity records are written together.
 pub(super) const HEADERS_PER_RUN: u32 = 1 << POSITION_BITS;
+/// Buckets of the hash index in a run.
+pub(super) const BUCKETS_PER_RUN: u8 = 128;
 /// Bits of a position in a run.
 pub(super) const POSITION_BITS: u32 = 17;
 /// Headers in one part of a stored side branch.

@@ -3,8 +3,7 @@
 use super::mine::{append, mine, regtest};
 use crate::chain::{Ancestors, Branch};
 use crate::primitives::BlockHash;
-use crate::store::index::BUCKETS_PER_RUN;
-use crate::store::layout::HEADERS_PER_RUN;
+use crate::store::layout::{BUCKETS_PER_RUN, HEADERS_PER_RUN};
 use crate::store::{Change, HeaderStore, SledStore, verify};
 use std::sync::Arc;
 use tempfile::tempdir;
