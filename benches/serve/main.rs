@@ -1,7 +1,7 @@
 //! `serve` under load, beside a bitcoind with the same headers: `benches/run --case serve-header` and the like.
 //!
-//! All clients run on one thread of this process, and share the machine's cores with what they measure. The processor time
-//! of an answer is that of the server alone.
+//! All clients run on one thread of this process, and share the machine's cores with what they measure. The processor
+//! time of an answer is that of the server alone.
 #![allow(clippy::print_stdout, reason = "the table is what this program is for")]
 
 mod load;

@@ -2,10 +2,10 @@
 //!
 //! A sled key for each header would cost forty times as much as the headers themselves (measured). So the index is
 //! divided into runs of 131,072 headers, and each run into 128 buckets by seven bits of the hash. An entry is 32 bits:
-//! 15 more bits of the hash, and the 17-bit position in the run. A look-up searches one bucket of each run, newest first,
-//! and confirms every possible height by the header's own hash. A bulk load writes a run once, when the run is full or
-//! the load ends. Entries that are not written yet are `pending`: they are in memory, and after a crash they are made
-//! again from the pages.
+//! 15 more bits of the hash, and the 17-bit position in the run. A look-up searches one bucket of each run, newest
+//! first, and confirms every possible height by the header's own hash. A bulk load writes a run once, when the run is
+//! full or the load ends. Entries that are not written yet are `pending`: they are in memory, and after a crash they
+//! are made again from the pages.
 
 use super::cache::ReadCache;
 use super::change_thread::Batch;
@@ -288,7 +288,7 @@ pub(super) fn possible_heights(
     let cached = cache.and_then(|cache| cache.buckets(wanted.bucket, all).ok());
     runs.rev().flat_map(move |run| {
         let heights = match &cached {
-            // No entry was ever in the bucket of a run that was begun later.
+            // A run that began after the buckets were cached has no entry with this bucket's number yet.
             Some(buckets) => Ok(buckets
                 .get(usize::try_from(run).unwrap_or(usize::MAX))
                 .map_or_else(Vec::new, |bucket| heights_in(bucket, run, wanted))),
