@@ -109,12 +109,25 @@ pub enum ProofError {
 
 impl PartialMerkleTree<'_> {
     /// Returns the transactions that the proof shows to be in the block whose header has this root, in the block's
-    /// order.
+    /// order; at least one.
     ///
-    /// Source: Bitcoin Core `CPartialMerkleTree::ExtractMatches`, with all its checks. Three more kinds of proofs are
-    /// refused. Bitcoin Core makes no proofs with set bits in the padding of the last byte, or with the nodes of a
-    /// branch that has no proven transaction. Proofs with an inner node that could be a transaction of 64 bytes may
-    /// be forged. Bitcoin Core detects the forgery by the block's number of transactions, which no header has.
+    /// Refuses what [`Self::extract_as_core`] refuses, and proofs that Bitcoin Core accepts but never makes: with set
+    /// bits in the padding of the last byte, with the nodes of a branch that has no proven transaction, or without a
+    /// proven transaction.
+    ///
+    /// # Errors
+    /// The proof is invalid.
+    pub(crate) fn extract(&self, root: &MerkleRoot) -> Result<Vec<ProvenTx>, ProofError> {
+        let walk = self.walk(root)?;
+        walk.needless.map_or(Ok(walk.proven), Err)
+    }
+
+    /// Returns the transactions that the proof shows to be in the block whose header has this root, in the block's
+    /// order; maybe none.
+    ///
+    /// Source: Bitcoin Core `CPartialMerkleTree::ExtractMatches`, with all its checks. Proofs with an inner node that
+    /// could be a transaction of 64 bytes are refused as well, because they may be forged. Bitcoin Core detects the
+    /// forgery by the block's number of transactions, which no header has.
     ///
     /// # Security
     /// The number of transactions is only claimed by the proof. A wrong number can only be used to show an inner node
@@ -123,9 +136,13 @@ impl PartialMerkleTree<'_> {
     ///
     /// # Errors
     /// The proof is invalid.
-    pub(crate) fn extract(&self, root: &MerkleRoot) -> Result<Vec<ProvenTx>, ProofError> {
+    pub(crate) fn extract_as_core(&self, root: &MerkleRoot) -> Result<Vec<ProvenTx>, ProofError> {
+        self.walk(root).map(|walk| walk.proven)
+    }
+
+    fn walk(&self, root: &MerkleRoot) -> Result<Walk<'_>, ProofError> {
         self.check_counts()?;
-        let mut walk = Walk { tree: self, bits: 0, hashes: 0, proven: Vec::new() };
+        let mut walk = Walk { tree: self, bits: 0, hashes: 0, proven: Vec::new(), needless: None };
         let height = tree_height(self.transaction_count);
         let got = MerkleRoot(walk.node(height, 0)?);
         walk.check_all_used()?;
@@ -133,9 +150,9 @@ impl PartialMerkleTree<'_> {
             return Err(ProofError::WrongRoot { expected: *root, got });
         }
         if walk.proven.is_empty() {
-            return Err(ProofError::BranchWithoutMatch { height });
+            walk.needless = Some(ProofError::BranchWithoutMatch { height });
         }
-        Ok(walk.proven)
+        Ok(walk)
     }
 
     fn check_counts(&self) -> Result<(), ProofError> {
@@ -239,6 +256,8 @@ struct Walk<'a> {
     bits: usize,
     hashes: usize,
     proven: Vec<ProvenTx>,
+    /// What the proof has that Bitcoin Core accepts but never makes.
+    needless: Option<ProofError>,
 }
 
 impl Walk<'_> {
@@ -264,7 +283,7 @@ impl Walk<'_> {
             left
         };
         if self.proven.len() == before {
-            return Err(ProofError::BranchWithoutMatch { height });
+            self.needless = Some(ProofError::BranchWithoutMatch { height });
         }
         if reads_as_transaction(&left, &right) {
             return Err(ProofError::Ambiguous { height });
@@ -285,13 +304,14 @@ impl Walk<'_> {
         Ok(hash.0)
     }
 
-    fn check_all_used(&self) -> Result<(), ProofError> {
-        let (used_bytes, spare) =
-            (self.bits.div_ceil(8), self.bits.next_multiple_of(8) - self.bits);
-        let padding = self.tree.flags[used_bytes - 1].leading_zeros();
-        if self.tree.flags.len() != used_bytes || usize::try_from(padding).is_ok_and(|p| p < spare)
-        {
-            return Err(ProofError::UnusedBits { expected: self.bits });
+    fn check_all_used(&mut self) -> Result<(), ProofError> {
+        let error = ProofError::UnusedBits { expected: self.bits };
+        let used_bytes = self.bits.div_ceil(8);
+        if self.tree.flags.len() != used_bytes {
+            return Err(error);
+        }
+        if !self.bits.is_multiple_of(8) && self.tree.flags[used_bytes - 1] >> (self.bits % 8) != 0 {
+            self.needless = Some(error);
         }
         let got = self.tree.hashes.len();
         if got == self.hashes {

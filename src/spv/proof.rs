@@ -2,7 +2,7 @@
 
 use super::block::CheckedBlock;
 use super::merkle_proof::{MerkleProof, PartialMerkleTree, ProofError, ProvenTx};
-use crate::primitives::{BlockHash, Header, Txid};
+use crate::primitives::{BlockHash, Header, MerkleRoot, Txid};
 use crate::wire::{DecodeError, MerkleBlock};
 
 /// A proof that was checked: these transactions are in the block of this header.
@@ -16,7 +16,7 @@ pub struct CheckedProof {
     pub hash: BlockHash,
     /// How many transactions the block has, as the proof claims.
     pub transaction_count: u32,
-    /// The transactions, in the block's order; at least one.
+    /// The transactions, in the block's order.
     pub proven: Vec<ProvenTx>,
 }
 
@@ -45,18 +45,33 @@ pub struct NotInBlock {
 }
 
 impl CheckedProof {
-    /// Checks a proof without looking at the chain.
+    /// Checks a proof without looking at the chain. Refuses proofs that Bitcoin Core accepts but never makes, too.
     ///
     /// # Errors
     /// The bytes cannot be decoded as a proof, or the proof is wrong.
     pub fn check(bytes: &[u8]) -> Result<Self, InvalidProof> {
+        Self::check_by(bytes, |tree, root| tree.extract(root))
+    }
+
+    /// Checks a proof as Bitcoin Core does, without looking at the chain. It may prove no transaction.
+    ///
+    /// # Errors
+    /// The bytes cannot be decoded as a proof, or the proof is wrong.
+    pub(crate) fn check_as_core(bytes: &[u8]) -> Result<Self, InvalidProof> {
+        Self::check_by(bytes, |tree, root| tree.extract_as_core(root))
+    }
+
+    fn check_by(
+        bytes: &[u8],
+        extract: impl Fn(&PartialMerkleTree<'_>, &MerkleRoot) -> Result<Vec<ProvenTx>, ProofError>,
+    ) -> Result<Self, InvalidProof> {
         let proof = MerkleBlock::from_bytes(bytes)?;
         let tree = PartialMerkleTree {
             transaction_count: proof.transaction_count,
             hashes: &proof.hashes,
             flags: &proof.flags,
         };
-        let proven = tree.extract(&proof.header.merkle_root)?;
+        let proven = extract(&tree, &proof.header.merkle_root)?;
         let (header, hash) = (proof.header, proof.header.hash());
         Ok(Self { header, hash, transaction_count: proof.transaction_count, proven })
     }

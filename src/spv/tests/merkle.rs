@@ -95,16 +95,18 @@ proptest! {
         let (mut ids, mut positions) = (Vec::new(), Vec::new());
         let theirs = theirs.extract_matches(&mut ids, &mut positions);
         let agreed = theirs.is_ok_and(|theirs| theirs.to_byte_array() == root.0);
-        if let Ok(proven) = ours {
+        let as_core = changed.extract_as_core(&root);
+        if let Ok(proven) = &as_core {
             prop_assert!(agreed);
             prop_assert!(proven.iter().all(|proven| txids.contains(&proven.txid)));
             let ours: Vec<u32> = proven.iter().map(|proven| proven.position).collect();
             prop_assert_eq!(ours, positions);
-        } else if agreed {
-            // The oracle also accepts a proof that shows the nodes of a branch without proving a transaction in it, or
-            // whose padding is not zero.
-            let stricter = matches!(ours, Err(ProofError::BranchWithoutMatch { .. } | ProofError::UnusedBits { .. }));
-            prop_assert!(stricter, "{ours:?}");
+        } else {
+            prop_assert!(!agreed, "{as_core:?}");
+        }
+        match ours {
+            Err(ProofError::BranchWithoutMatch { .. } | ProofError::UnusedBits { .. }) => {}
+            ours => prop_assert_eq!(ours, as_core),
         }
     }
 }

@@ -69,9 +69,9 @@ pub(super) fn verifytxoutproof(state: &ServerState, params: &RpcParams) -> RpcRe
 
 /// Checks a proof. Ignores the bytes that follow it, as Bitcoin Core does.
 fn read(bytes: &[u8]) -> Result<CheckedProof, InvalidProof> {
-    match CheckedProof::check(bytes) {
+    match CheckedProof::check_as_core(bytes) {
         Err(InvalidProof::Form(DecodeError::Trailing { expected, .. })) => {
-            CheckedProof::check(&bytes[..expected])
+            CheckedProof::check_as_core(&bytes[..expected])
         }
         checked => checked,
     }
