@@ -6,7 +6,7 @@ use super::heights::{height_from, newer_headers_advice, range_error};
 use crate::core_json::HeaderInfo;
 use crate::format;
 use crate::primitives::{BlockHash, Header};
-use crate::query::{ChainReader, Located};
+use crate::query::ChainReader;
 use tracing::warn;
 
 /// A stored header of the best chain or of a side branch.
@@ -42,16 +42,15 @@ pub(super) fn header_of(
     tip: u32,
     hash: &BlockHash,
 ) -> Result<ShownHeader, CliError> {
-    match reader.locate(hash)? {
-        Some(Located::Active(height)) => header_at(reader, tip, height),
-        Some(Located::Side(side)) => Ok(ShownHeader { header: side.header, info: side.info() }),
-        None => Err(CliError::NotFound(format!(
+    let found = reader.header_info(hash)?.map(|(header, info)| ShownHeader { header, info });
+    found.ok_or_else(|| {
+        CliError::NotFound(format!(
             "no stored header has the hash {hash} (heights 0 to {} of {} are stored): is it a \
             transaction's, another network's, or newer than the last `lightclient sync`?",
             format::count(tip),
             reader.params().network
-        ))),
-    }
+        ))
+    })
 }
 
 /// Returns the first and the last height of a range, both included. Without `from` the range starts at genesis, and

@@ -3,6 +3,8 @@
 #[cfg(feature = "cli")]
 use crate::core_json::{BitsInfo, HeaderInfo};
 use crate::primitives::{BlockHash, Header, Work};
+#[cfg(feature = "cli")]
+use crate::query::reread_if_reorganised;
 use crate::query::{ChainReader, HeaderRange, HeaderSpan, Located, ReadError};
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -72,7 +74,7 @@ impl StoredHeader {
                 &self.header,
                 &self.hash,
                 self.height,
-                &BitsInfo::of(self.header.bits),
+                &BitsInfo::cached(self.header.bits),
             )
         }
     }
@@ -111,19 +113,48 @@ impl ChainReader {
         &mut self,
         hash: &BlockHash,
     ) -> Result<Option<(Header, HeaderInfo)>, ReadError> {
-        let height = match self.locate(hash)? {
-            Some(Located::Active(height)) => height,
-            Some(Located::Side(side)) => return Ok(Some((side.header, side.info()))),
-            None => return Ok(None),
-        };
+        reread_if_reorganised(|| {
+            let height = match self.locate(hash)? {
+                Some(Located::Active(height)) => height,
+                Some(Located::Side(side)) => return Ok(Some((side.header, side.info()))),
+                None => return Ok(None),
+            };
+            let span = self.span_from(height, hash, 1)?;
+            Ok(span.headers().first().copied().zip(span.infos().pop()))
+        })
+    }
+
+    /// Returns the header of the best chain with this hash and those that follow it, `count` in all and not more than
+    /// [`HeaderRange::next_span`] returns, or `None` if the best chain does not have the header.
+    ///
+    /// # Errors
+    /// Reading failed, or the chain was reorganised meanwhile.
+    #[cfg(feature = "cli")]
+    pub(crate) fn headers_from(
+        &mut self,
+        hash: &BlockHash,
+        count: u32,
+    ) -> Result<Option<HeaderSpan>, ReadError> {
+        reread_if_reorganised(|| match self.locate(hash)? {
+            Some(Located::Active(height)) => self.span_from(height, hash, count).map(Some),
+            Some(Located::Side(_)) | None => Ok(None),
+        })
+    }
+
+    /// Returns `count` headers from the one that [`ChainReader::locate`] has found with this hash at this height.
+    #[cfg(feature = "cli")]
+    fn span_from(
+        &mut self,
+        height: u32,
+        hash: &BlockHash,
+        count: u32,
+    ) -> Result<HeaderSpan, ReadError> {
         let tip = self.tip()?.height;
+        let to = height.saturating_add(count - 1).min(tip);
+        let span = HeaderRange::new(self, tip, height, to).next_span(count)?;
         // The chain may have been reorganised after `locate`.
-        if height > tip {
-            return Ok(None);
-        }
-        let span = HeaderRange::new(self, tip, height, height).next_span(1)?;
-        let span = span.filter(|span| span.hash_at(height) == Some(*hash));
-        Ok(span.and_then(|span| Some((*span.header_at(height)?, span.infos().pop()?))))
+        span.filter(|span| span.hash_at(height) == Some(*hash))
+            .ok_or(ReadError::Reorganized { height })
     }
 
     /// Returns an iterator over the headers of the best chain at these heights, up to the tip. The iterator reads in

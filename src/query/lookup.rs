@@ -1,6 +1,7 @@
 //! Finds headers by hash, on the active chain and on side branches.
 
 use super::as_text;
+use super::reader::READS;
 use crate::chain::median_time_past;
 use crate::primitives::{BlockHash, Header, Work};
 use crate::store::{HeaderStore, StoreError, StoredSide};
@@ -56,12 +57,30 @@ pub(crate) fn locate<S: HeaderStore + ?Sized>(
     if let Some(height) = store.height_of(hash)? {
         return Ok(Some(Located::Active(height)));
     }
-    for side in store.sides()? {
-        if let Some(at) = side.headers.iter().rposition(|header| header.hash() == *hash) {
-            return Ok(Some(Located::Side(side_header(store, &side, at)?)));
+    at_one_tip(store, || {
+        for side in store.sides()? {
+            if let Some(at) = side.headers.iter().rposition(|header| header.hash() == *hash) {
+                return Ok(Some(Located::Side(side_header(store, &side, at)?)));
+            }
+        }
+        // A reorganisation may have moved the header to the active chain meanwhile.
+        Ok(store.height_of(hash)?.map(Located::Active))
+    })
+}
+
+/// Makes reads that belong together, and repeats them up to [`READS`] times while the tip changes between them.
+fn at_one_tip<S: HeaderStore + ?Sized, T>(
+    store: &S,
+    read: impl Fn() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    for _ in 1..READS {
+        let tip = store.tip();
+        let value = read()?;
+        if store.tip() == tip {
+            return Ok(value);
         }
     }
-    Ok(None)
+    read()
 }
 
 /// Returns a summary of every side branch.
@@ -71,19 +90,21 @@ pub(crate) fn locate<S: HeaderStore + ?Sized>(
 pub(crate) fn side_summaries<S: HeaderStore + ?Sized>(
     store: &S,
 ) -> Result<Vec<SideSummary>, StoreError> {
-    let mut summaries = Vec::new();
-    for side in store.sides()? {
-        let Some(last) = side.headers.last() else { continue };
-        let length = length_of(&side.headers);
-        summaries.push(SideSummary {
-            height: side.fork_height + length,
-            hash: last.hash(),
-            fork_height: side.fork_height,
-            length,
-            chainwork: side_work(store, &side, side.headers.len())?,
-        });
-    }
-    Ok(summaries)
+    at_one_tip(store, || {
+        let mut summaries = Vec::new();
+        for side in store.sides()? {
+            let Some(last) = side.headers.last() else { continue };
+            let length = length_of(&side.headers);
+            summaries.push(SideSummary {
+                height: side.fork_height + length,
+                hash: last.hash(),
+                fork_height: side.fork_height,
+                length,
+                chainwork: side_work(store, &side, side.headers.len())?,
+            });
+        }
+        Ok(summaries)
+    })
 }
 
 fn side_header<S: HeaderStore + ?Sized>(

@@ -21,6 +21,8 @@ pub(crate) use facts::HeaderFacts;
 pub use headers::{HeaderAt, Headers, StoredHeader};
 pub(crate) use lookup::{Located, SideSummary, locate, side_summaries};
 pub(crate) use range::{HeaderRange, HeaderSpan};
+#[cfg(feature = "cli")]
+pub(crate) use reader::reread_if_reorganised;
 pub use reader::{ChainReader, ReadError};
 pub use remote::Phase;
 pub(crate) use remote::StoreInfo;

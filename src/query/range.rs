@@ -111,11 +111,13 @@ impl HeaderSpan {
         self.run.hashes.get(usize::try_from(at).ok()?).copied()
     }
 
-    /// Returns a header of the span or around it, or `None` if the span does not reach this height.
+    /// Returns the headers.
     #[cfg(feature = "cli")]
-    pub(super) fn header_at(&self, height: u32) -> Option<&Header> {
-        let at = height.checked_sub(self.run.first_height)?;
-        self.run.headers.get(usize::try_from(at).ok()?)
+    pub(crate) fn headers(&self) -> &[Header] {
+        let first = usize::try_from(self.from - self.run.first_height).unwrap_or(usize::MAX);
+        let count = usize::try_from(self.count()).unwrap_or(usize::MAX);
+        let headers = self.run.headers.get(first..).unwrap_or_default();
+        &headers[..count.min(headers.len())]
     }
 
     /// Returns the headers, each with median time past and chainwork, which depend on the headers before it.

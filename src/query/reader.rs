@@ -73,6 +73,27 @@ impl ReadError {
     }
 }
 
+/// How many times reads that belong together are made at most, if the chain is reorganised between them.
+pub(super) const READS: usize = 3;
+
+/// Makes reads that belong together, and repeats them up to [`READS`] times if they find the chain reorganised between
+/// them.
+///
+/// # Errors
+/// Reading failed, or the chain was reorganised each time.
+#[cfg(feature = "cli")]
+pub(crate) fn reread_if_reorganised<T>(
+    mut read: impl FnMut() -> Result<T, ReadError>,
+) -> Result<T, ReadError> {
+    for _ in 1..READS {
+        match read() {
+            Err(ReadError::Reorganized { .. }) => {}
+            other => return other,
+        }
+    }
+    read()
+}
+
 /// Reads the stored chain of one network.
 #[derive(Debug)]
 pub struct ChainReader {

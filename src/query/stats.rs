@@ -1,7 +1,7 @@
 //! Computes statistics from stored headers.
 
+use super::range::HeaderRange;
 use super::reader::{ChainReader, ReadError};
-use super::remote::MAX_RUN;
 use crate::chain::{Branch, ChainTip, estimated_change_percent};
 use crate::primitives::{Header, Work};
 use serde::{Deserialize, Serialize};
@@ -25,26 +25,21 @@ pub struct NextRetarget {
     pub estimated_change_percent: Option<f64>,
 }
 
-/// Returns the hashes per second over the headers at heights `first..=last`, or `None` if there are none or all have
-/// the same time. The work of the first header does not count, since miners did that work before the header's time.
+/// Returns the hashes per second over the headers at heights `first..=last`, or `None` if all have the same time. The work of the first header does not count, since miners did that work before the header's time.
 ///
 /// Source: Bitcoin Core `GetNetworkHashPS`.
 ///
 /// # Errors
-/// Reading failed.
+/// Reading failed, or the chain was reorganised meanwhile.
 pub(crate) fn hash_rate(
     reader: &mut ChainReader,
     first: u32,
     last: u32,
 ) -> Result<Option<f64>, ReadError> {
     let mut span = WorkSpan::default();
-    let mut next = first;
-    while next <= last {
-        let run = reader.run(next, MAX_RUN.min(last - next + 1))?;
-        // The chain may have become shorter meanwhile.
-        let Ok(count @ 1..) = u32::try_from(run.headers.len()) else { break };
+    let mut range = HeaderRange::new(reader, last, first, last);
+    while let Some(run) = range.next_run()? {
         span.add(&run.headers);
-        next = next.saturating_add(count);
     }
     Ok(span.hash_rate())
 }
@@ -75,7 +70,7 @@ impl WorkSpan {
 /// Returns the hashes per second over the last [`HASH_RATE_BLOCKS`] blocks, or `None` if no time passed.
 ///
 /// # Errors
-/// Reading failed.
+/// Reading failed, or the chain was reorganised meanwhile.
 pub(crate) fn recent_hash_rate(
     reader: &mut ChainReader,
     tip: &ChainTip,

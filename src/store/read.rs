@@ -149,7 +149,9 @@ impl SledStore {
 
     /// Returns the side branches with the names in their keys.
     pub(super) fn named_sides(&self) -> Result<Vec<(BlockHash, StoredSide)>, StoreError> {
-        let height = self.end().tip.height;
+        // Locked until all are read, so that they are those of one change.
+        let end = self.end();
+        let height = end.tip.height;
         let entries = self.records.scan(SIDE_KEYS, height, "the side branches")?;
         let damaged = || StoreError::damaged(height, "a side branch's record has a wrong length");
         let mut sides: Vec<(BlockHash, StoredSide)> = Vec::new();

@@ -180,6 +180,19 @@ fn check_block_refusals(pair: &Pair, txid: &str, hash: &str) {
     }
 }
 
+/// Changes each flag of a proof, and the padding after the flags. Bitcoin Core accepts some of these proofs, although it
+/// never makes them.
+fn check_each_flag(pair: &Pair, proof: &str) {
+    const HASH_COUNT: usize = 84;
+    let bytes = hex::decode(proof).unwrap();
+    let flags = HASH_COUNT + 1 + usize::from(bytes[HASH_COUNT]) * 32 + 1;
+    for bit in flags * 8..bytes.len() * 8 {
+        let mut wrong = bytes.clone();
+        wrong[bit / 8] ^= 1 << (bit % 8);
+        pair.check("verifytxoutproof", &json!([hex::encode(&wrong)]));
+    }
+}
+
 #[test]
 fn proofs_are_those_of_bitcoind() {
     let Some(binary) = or_skip_loudly("gettxoutproof and verifytxoutproof") else { return };
@@ -199,14 +212,7 @@ fn proofs_are_those_of_bitcoind() {
         for wrong in [changed(170), changed(180)] {
             pair.check("verifytxoutproof", &json!([wrong]));
         }
-        // Each flag, and the padding after them. Bitcoin Core accepts some of these proofs, which it never makes itself.
-        let bytes = hex::decode(proof).unwrap();
-        let hashes = usize::from(bytes[84]);
-        for bit in (85 + hashes * 32 + 1) * 8..bytes.len() * 8 {
-            let mut wrong = bytes.clone();
-            wrong[bit / 8] ^= 1 << (bit % 8);
-            pair.check("verifytxoutproof", &json!([hex::encode(&wrong)]));
-        }
+        check_each_flag(&pair, proof);
         for wrong in [&changed(10), &proof[..proof.len() - 2], " ", "", "aa", "5", "zz"] {
             pair.check_refusal("verifytxoutproof", &json!([wrong]));
         }

@@ -4,7 +4,7 @@ use super::context::{PageContext, PageError};
 use super::search::find_height;
 use crate::charts::{ChartName, ChartRequest, draw};
 use crate::output::plot::Plot;
-use crate::query::ReadError;
+use crate::query::reread_if_reorganised;
 use serde::Deserialize;
 use std::sync::PoisonError;
 
@@ -99,10 +99,6 @@ fn draw_range(
     }
     let request = ChartRequest { name, from, to, log };
     let mut summary = context.summary.lock().unwrap_or_else(PoisonError::into_inner);
-    let plot = match draw(&mut reader, &mut summary, request) {
-        // The chain changed while it was read. It is read once more.
-        Err(ReadError::Reorganized { .. }) => draw(&mut reader, &mut summary, request)?,
-        other => other?,
-    };
+    let plot = reread_if_reorganised(|| draw(&mut reader, &mut summary, request))?;
     Ok(PageChart { request, plot, tip })
 }

@@ -6,16 +6,15 @@ use crate::chain::{ChainTip, SPACING};
 use crate::chainstate::unix_now;
 use crate::primitives::{BlockHash, Header};
 use crate::query::series::VersionGroup;
-use crate::query::{ChainReader, NextRetarget, ReadError, next_retarget, recent_hash_rate};
+use crate::query::{
+    ChainReader, NextRetarget, ReadError, next_retarget, recent_hash_rate, reread_if_reorganised,
+};
 
 /// How many intervals between blocks are shown: about a day's.
 const INTERVALS: u32 = 144;
 
 /// How many headers are listed.
 const LISTED: usize = 24;
-
-/// How many times the chain is read at most, if it is reorganised meanwhile.
-const ATTEMPTS: usize = 3;
 
 /// What the front page shows.
 #[derive(Debug)]
@@ -71,14 +70,7 @@ pub(super) struct Retarget {
 /// # Errors
 /// Reading failed.
 pub(super) fn read(context: &PageContext) -> Result<FrontData, PageError> {
-    let mut attempts = 0;
-    loop {
-        attempts += 1;
-        match read_once(context) {
-            Err(ReadError::Reorganized { .. }) if attempts < ATTEMPTS => {}
-            other => return Ok(other?),
-        }
-    }
+    Ok(reread_if_reorganised(|| read_once(context))?)
 }
 
 fn read_once(context: &PageContext) -> Result<FrontData, ReadError> {

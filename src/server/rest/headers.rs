@@ -3,7 +3,7 @@
 use super::answer::{RestError, RestFormat, RestResult, check_warmup, json, parse_hash, respond};
 use crate::core_json::HeaderInfo;
 use crate::primitives::{BlockHash, Header, hex};
-use crate::query::{ChainReader, HeaderRange, Located};
+use crate::query::HeaderSpan;
 use crate::server::state::ServerState;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
@@ -58,33 +58,16 @@ fn read_headers(
     count: u32,
     format: RestFormat,
 ) -> RestResult {
-    let failed = |error| RestError::internal(&error);
-    let mut reader = state.chain();
-    let from = match reader.locate(hash).map_err(failed)? {
-        Some(Located::Active(from)) => Some(from),
-        // As in Bitcoin Core, only headers of the best chain are returned.
-        Some(Located::Side(_)) | None => None,
-    };
-    if format == RestFormat::Json {
-        let infos = from.map(|from| infos(&mut reader, from, count)).transpose()?;
-        return json(&infos.unwrap_or_default());
+    // As in Bitcoin Core, only headers of the best chain are returned.
+    let span = state.chain().headers_from(hash, count);
+    let span = span.map_err(|error| RestError::internal(&error))?;
+    let headers = span.as_ref().map(HeaderSpan::headers).unwrap_or_default();
+    match format {
+        RestFormat::Json => {
+            let infos = span.map(|span| span.infos()).unwrap_or_default();
+            json(&infos.into_iter().map(HeaderInfo::without_block).collect::<Vec<_>>())
+        }
+        RestFormat::Bin => Ok(respond(format, Header::encode_all(headers))),
+        RestFormat::Hex => Ok(respond(format, hex::encode(&Header::encode_all(headers)) + "\n")),
     }
-    let headers = match from {
-        Some(from) => reader.run(from, count).map_err(failed)?.headers,
-        None => Vec::new(),
-    };
-    if format == RestFormat::Bin {
-        return Ok(respond(format, Header::encode_all(&headers)));
-    }
-    Ok(respond(format, hex::encode(&Header::encode_all(&headers)) + "\n"))
-}
-
-/// Returns what `getblockheader` prints for up to `count` headers of the best chain from a height on.
-fn infos(reader: &mut ChainReader, from: u32, count: u32) -> Result<Vec<HeaderInfo>, RestError> {
-    let failed = |error| RestError::internal(&error);
-    let tip = reader.tip().map_err(failed)?.height;
-    let to = from.saturating_add(count - 1).min(tip);
-    let span = HeaderRange::new(reader, tip, from, to).next_span(count).map_err(failed)?;
-    let infos = span.map(|span| span.infos()).unwrap_or_default();
-    Ok(infos.into_iter().map(HeaderInfo::without_block).collect())
 }

@@ -1,8 +1,9 @@
 //! Readers beside the writer.
 
-use super::mine::{append, mine, regtest};
-use crate::chain::{Ancestors, Branch};
-use crate::store::{Change, HeaderStore, SledStore};
+use super::mine::{NOW, append, mine, regtest};
+use crate::chain::{Ancestors, Branch, CheckedHeaders, HeaderTree, SideBranch, link_batch};
+use crate::query::{locate, side_summaries};
+use crate::store::{Change, HeaderStore, MemoryStore, SledStore};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use tempfile::tempdir;
@@ -58,4 +59,48 @@ fn read_beside_a_writer(store: &SledStore) {
     });
     assert!(rounds > 10, "the readers read {rounds} times while the writer wrote");
     assert_eq!(store.tip().hash, branch.hash());
+}
+
+/// Returns the headers of a branch, and the other branch beside it.
+fn with_the_other_beside(
+    active: &CheckedHeaders,
+    other: &CheckedHeaders,
+) -> (CheckedHeaders, Vec<SideBranch>) {
+    let store = MemoryStore::new(regtest());
+    let mut tree = HeaderTree::new(Branch::genesis(regtest()));
+    for branch in [active, other] {
+        let (batch, _) = link_batch(regtest(), branch.headers().to_vec());
+        tree.accept(batch, &store, NOW).unwrap();
+    }
+    (active.clone(), tree.sides().to_vec())
+}
+
+#[test]
+fn a_header_is_found_while_reorganisations_move_it_between_the_chain_and_a_side_branch() {
+    let folder = tempdir().unwrap();
+    let store = SledStore::open(folder.path(), regtest()).unwrap();
+    let [one, two] = [1, 2].map(|salt| mine(&mut Branch::genesis(regtest()), 3, salt));
+    let states = [with_the_other_beside(&one, &two), with_the_other_beside(&two, &one)];
+    let activate = |(headers, sides): &(CheckedHeaders, Vec<SideBranch>)| {
+        let (append, sides) = (Some(headers), Some(&sides[..]));
+        store.commit(&Change { cut_to: Some(0), append, sides, ..Change::default() }).unwrap();
+    };
+    activate(&states[0]);
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                for branch in [&one, &two] {
+                    let found = locate(&store, &branch.hashes()[1]).unwrap();
+                    assert!(found.is_some(), "on neither branch");
+                    assert_eq!(side_summaries(&store).unwrap().len(), 1);
+                }
+            }
+        });
+        for state in states.iter().cycle().skip(1).take(300) {
+            activate(state);
+        }
+        ended.store(true, Ordering::Relaxed);
+        reader.join().unwrap();
+    });
 }

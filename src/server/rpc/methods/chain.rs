@@ -6,6 +6,7 @@ mod figures;
 mod waiting;
 
 use crate::primitives::hex;
+use crate::query::{ReadError, reread_if_reorganised};
 use crate::server::rpc::error::{BLOCK_NOT_FOUND, RpcError};
 use crate::server::rpc::method::{
     Method, MethodGroup, RpcResult, RpcRun, done, optional, required,
@@ -160,14 +161,21 @@ struct ChainTipInfo {
 
 /// Returns the tips of the best chain and of all side branches, the highest first.
 fn getchaintips(state: &ServerState, _: &RpcParams) -> RpcResult {
-    let tip = state.tip();
+    let mut reader = state.chain();
+    let (tip, sides) = reread_if_reorganised(|| {
+        let (tip, sides) = (reader.tip()?, reader.sides()?);
+        match reader.tip()? == tip {
+            true => Ok((tip, sides)),
+            false => Err(ReadError::Reorganized { height: tip.height }),
+        }
+    })?;
     let active = ChainTipInfo {
         height: tip.height,
         hash: tip.hash.to_string(),
         branchlen: 0,
         status: "active",
     };
-    let sides = state.chain().sides()?.into_iter().map(|side| ChainTipInfo {
+    let sides = sides.into_iter().map(|side| ChainTipInfo {
         height: side.height,
         hash: side.hash.to_string(),
         branchlen: side.length,

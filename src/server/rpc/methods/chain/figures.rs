@@ -2,7 +2,7 @@
 
 use crate::core_json::{Float, HeaderInfo, serialize_float, sixteen_digits};
 use crate::primitives::Network;
-use crate::query::{StoredHeader, hash_rate};
+use crate::query::{StoredHeader, hash_rate, reread_if_reorganised};
 use crate::server::rpc::error::{RpcCode, RpcError};
 use crate::server::rpc::method::{RpcFuture, RpcResult, done};
 use crate::server::rpc::params::RpcParams;
@@ -113,7 +113,8 @@ pub(super) fn getnetworkhashps(state: Arc<ServerState>, params: RpcParams) -> Rp
 fn network_hash_rate(state: &ServerState, params: &RpcParams) -> RpcResult {
     let blocks = params.integer::<i32>(0)?.map_or(DEFAULT_BLOCKS, i64::from);
     let height = params.integer::<i32>(1)?.map_or(-1, i64::from);
-    let tip = state.tip().height;
+    let mut reader = state.chain();
+    let tip = reader.tip()?.height;
     if blocks < -1 || blocks == 0 {
         return Err(RpcError::invalid("Invalid nblocks. Must be a positive number or -1."));
     }
@@ -129,6 +130,6 @@ fn network_hash_rate(state: &ServerState, params: &RpcParams) -> RpcResult {
         return done(&0);
     }
     let first = height - blocks.min(height);
-    let rate = hash_rate(&mut state.chain(), first, height)?;
+    let rate = reread_if_reorganised(|| hash_rate(&mut reader, first, height))?;
     done(&Float(sixteen_digits(rate.unwrap_or(0.0))))
 }
