@@ -5,6 +5,7 @@
 
 mod auth;
 mod block_cache;
+mod call_body;
 mod cross_site;
 #[cfg(any(test, feature = "fuzzing"))]
 #[allow(clippy::unwrap_used, reason = "all of it is a test")]

@@ -1,6 +1,7 @@
 //! Answers HTTP requests: JSON-RPC calls directly, all others through axum's router.
 
 use super::auth::RpcAuthenticator;
+use super::call_body::{BodyMemory, discard};
 use super::options::ServerOptions;
 use super::page::{self, PageContext};
 use super::state::ServerState;
@@ -13,26 +14,12 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tower::ServiceExt;
 use tracing::{info, warn};
-
-/// Longest body of a request in bytes. Source: Bitcoin Core `MIN_SUPPORTED_BODY_SIZE`.
-const MAX_BODY: usize = 0x0200_0000;
-
-/// Bodies up to this many KiB do not wait behind longer ones.
-const SMALL_BODY_KIB: u32 = 64;
-
-/// How much memory all small bodies together, and all longer ones together, may take, in KiB. Further bodies wait.
-const BODIES_KIB: [usize; 2] = [8 << 10, 33 << 10];
-
-/// How long a request may take in total to get memory for its body and to send the body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long the answer to wrong credentials is delayed, which slows down guessing.
 ///
@@ -43,8 +30,7 @@ const WRONG_PASSWORD_DELAY: Duration = Duration::from_millis(250);
 pub(super) struct HttpService {
     state: Arc<ServerState>,
     authenticator: Arc<RpcAuthenticator>,
-    /// The free memory for the bodies of calls, in KiB: small ones and longer ones.
-    bodies: [Semaphore; 2],
+    bodies: BodyMemory,
     /// Answers all requests but calls.
     router: Router,
 }
@@ -58,7 +44,7 @@ impl HttpService {
         page: Option<Arc<PageContext>>,
     ) -> Self {
         let router = router(&state, &authenticator, options, page);
-        Self { state, authenticator, bodies: BODIES_KIB.map(Semaphore::new), router }
+        Self { state, authenticator, bodies: BodyMemory::new(), router }
     }
 
     /// Answers a request.
@@ -72,7 +58,10 @@ impl HttpService {
         if request.method() == Method::POST && request.uri().path() == "/" {
             return self.answer_rpc(request).await;
         }
+        // None of these requests needs a body, so none is read.
+        let has_body = !request.body().is_end_stream();
         match self.router.clone().oneshot(request.map(Body::new)).await {
+            Ok(response) if has_body => closing(response),
             Ok(response) => response,
             Err(never) => match never {},
         }
@@ -81,33 +70,23 @@ impl HttpService {
     async fn answer_rpc<B>(&self, request: Request<B>) -> Response
     where
         B: hyper::body::Body<Data = Bytes>,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let (head, body) = request.into_parts();
         if !self.authenticator.accepts(&head.headers) {
-            return challenge(&head.headers).await;
+            let response = challenge(&head.headers).await;
+            return if discard(body).await { response } else { closing(response) };
         }
-        let length = head.headers.get(header::CONTENT_LENGTH);
-        let length = length.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(MAX_BODY);
-        if length > MAX_BODY {
-            return StatusCode::PAYLOAD_TOO_LARGE.into_response();
-        }
-        let kib = u32::try_from(length.div_ceil(1024).max(1)).unwrap_or(u32::MAX);
-        let read = async {
-            let memory = &self.bodies[usize::from(kib > SMALL_BODY_KIB)];
-            let permit = memory.acquire_many(kib).await.ok()?;
-            let body = Limited::new(body, MAX_BODY).collect().await;
-            Some((permit, body.map(http_body_util::Collected::to_bytes)))
-        };
-        match timeout(BODY_TIMEOUT, read).await {
-            Ok(Some((_permit, Ok(body)))) => rpc::answer(&self.state, &body).await,
-            Ok(Some((_, Err(error)))) if error.is::<LengthLimitError>() => {
-                StatusCode::PAYLOAD_TOO_LARGE.into_response()
-            }
-            Ok(_) => StatusCode::BAD_REQUEST.into_response(),
-            Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
+        match self.bodies.read(body).await {
+            Ok(body) => rpc::answer(&self.state, &body.bytes).await,
+            Err(status) => closing(status.into_response()),
         }
     }
+}
+
+/// Tells the client that the connection ends after this answer, because the rest of the request is not read.
+fn closing(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// Answers a call without the right credentials, after [`WRONG_PASSWORD_DELAY`] if it has wrong ones.

@@ -184,6 +184,78 @@ fn what_is_too_long_is_refused_and_others_are_answered_meanwhile() {
     assert!(body.contains("Invalid Request object") || body.contains("Parse error"), "{body}");
 }
 
+/// The head of a call with good credentials.
+fn call_head(serving: &Serving, more: &str) -> String {
+    let credentials = data_encoding::BASE64.encode(serving.rpc.credentials.as_bytes());
+    format!(
+        "POST / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {credentials}\r\n{more}\r\n\r\n"
+    )
+}
+
+/// Bodies of unknown length, bodies that do not arrive, and bodies of calls that wait.
+#[test]
+fn bodies_that_are_slow_or_wait_for_their_answer_do_not_delay_others() {
+    let (serving, _peer) = serving(&[]);
+    let chunks = |call: &Value| {
+        let text = call.to_string();
+        let head = call_head(&serving, "Connection: close\r\nTransfer-Encoding: chunked");
+        format!("{head}{:x}\r\n{text}\r\n0\r\n\r\n", text.len())
+    };
+    let waiting = chunks(&json!({ "method": "waitfornewblock", "params": [120_000], "id": 1 }));
+    let chunked = call_head(&serving, "Transfer-Encoding: chunked") + "10\r\n{";
+    let long = call_head(&serving, "Content-Length: 33554432") + "{";
+    let _slow: Vec<TcpStream> = [waiting, chunked.clone(), chunked, long.clone(), long]
+        .iter()
+        .map(|request| {
+            let mut stream = TcpStream::connect(serving.rpc.address).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    let began = Instant::now();
+    let call = json!({ "method": "getblockcount", "id": 1 });
+    let (status, body) = serving.rpc.send(chunks(&call).as_bytes()).unwrap();
+    assert!(status.starts_with("HTTP/1.1 200") && body.contains("2500"), "{status} {body}");
+    let (status, body) = serving.rpc.post_text(&(" ".repeat(100_000) + &call.to_string())).unwrap();
+    assert!(status.starts_with("HTTP/1.1 200") && body.contains("2500"), "{status}");
+    let empty = call_head(&serving, "Connection: close");
+    let (status, _) = serving.rpc.send(empty.as_bytes()).unwrap();
+    assert!(status.starts_with("HTTP/1.1 500"), "{status}");
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_connection_goes_on_after_a_refused_call_or_says_that_it_ends() {
+    let (serving, _peer) = serving(&[]);
+    let mut stream = TcpStream::connect(serving.rpc.address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut answer_to = |head: &str, body: &[u8]| {
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body).unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.extend(byte);
+        }
+        let head = String::from_utf8(head).unwrap().to_lowercase();
+        let length = head.split("content-length: ").nth(1).unwrap().split("\r\n").next();
+        let mut body = vec![0; length.unwrap().parse().unwrap()];
+        stream.read_exact(&mut body).unwrap();
+        head
+    };
+    let refused = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000000\r\n\r\n";
+    for _ in 0..2 {
+        let head = answer_to(refused, &vec![b' '; 4_000_000]);
+        assert!(head.starts_with("http/1.1 401") && !head.contains("connection: close"), "{head}");
+    }
+    let call = r#"{"method":"getblockcount","id":1}"#;
+    let head = call_head(&serving, &format!("Content-Length: {}", call.len()));
+    assert!(answer_to(&head, call.as_bytes()).starts_with("http/1.1 200"));
+    let head = answer_to(&call_head(&serving, "Content-Length: 33554433"), b"");
+    assert!(head.starts_with("http/1.1 413") && head.contains("connection: close"), "{head}");
+}
+
 #[test]
 fn thousands_of_idle_connections_keep_nobody_out() {
     let (serving, _peer) = serving(&[]);

@@ -23,12 +23,16 @@ use params::RpcParams;
 use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::task::yield_now;
 
 /// How many calls a batch may have.
 const MAX_BATCH: usize = 10_000;
 
 /// Once the replies of a batch are longer than this in all (bytes), each further call gets an error.
 const MAX_REPLIES: usize = 64 << 20;
+
+/// After this many calls of a batch, other requests get their turn.
+const CALLS_PER_TURN: usize = 64;
 
 /// About how many bytes a reply has around its result.
 const REPLY_FRAME: usize = 256;
@@ -45,7 +49,10 @@ pub(super) async fn answer(state: &Arc<ServerState>, body: &[u8]) -> Response {
 async fn batch(state: &Arc<ServerState>, calls: &[&RawValue]) -> Response {
     let mut replies = "[".to_owned();
     let mut before = RpcCall::UNREAD;
-    for call in calls {
+    for (at, call) in calls.iter().enumerate() {
+        if at % CALLS_PER_TURN == CALLS_PER_TURN - 1 {
+            yield_now().await;
+        }
         let (call, request) = RpcCall::read(call, before);
         let is_too_much = replies.len() > MAX_REPLIES;
         let result = if is_too_much { Err(too_much()) } else { run(state, request).await };
