@@ -9,9 +9,9 @@ pub(crate) use fault::{Claim, ImportError};
 
 use super::clock::Clock;
 use super::writer::{ChainError, ChainWriter, append};
-use crate::chain::params as params_of;
 use crate::chain::{
     BatchFault, ConnectOutcome, Hints, LinkedBatch, Params, SideBranch, Violation, link_hashed,
+    params as params_of,
 };
 use crate::primitives::{BlockHash, Header, Network, Work};
 use crate::store::HeaderStore;
@@ -98,12 +98,11 @@ impl<S: HeaderStore> Importer<S> {
     /// The store could not be read.
     pub fn new(store: Arc<S>, options: ImportOptions) -> Result<Self, ChainError> {
         let writer = ChainWriter::new(store, options.params)?;
-        let (waiting, claims) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         Ok(Self {
             options,
             writer,
-            waiting,
-            claims,
+            waiting: Vec::with_capacity(BATCH),
+            claims: Vec::with_capacity(BATCH),
             hashes: Vec::with_capacity(BATCH),
             orphans: Vec::new(),
             pushed: 0,
@@ -117,6 +116,11 @@ impl<S: HeaderStore> Importer<S> {
     /// Returns the position of the refused header in the file, from 0; `None` if there is no such header or position.
     pub fn refused(&self) -> Option<u64> {
         self.refused
+    }
+
+    /// Returns whether the last header that was pushed is the last one to import.
+    pub fn has_all(&self) -> bool {
+        self.options.to.is_some_and(|to| self.next == to.checked_add(1))
     }
 
     /// Takes the next header. Returns `true`, and leaves the header out, if it is above the last height to import.
@@ -330,8 +334,8 @@ impl<S: HeaderStore> Importer<S> {
             return Ok(self.height_of(&header.prev)?.map(|parent| parent.saturating_add(1)));
         }
         let (expected, hash) = (self.options.params.network, header.hash());
-        let mut networks = Network::ALL.into_iter();
-        let found = networks.find(|network| params_of(*network).genesis.hash() == hash);
+        let has_genesis = |network: &Network| params_of(*network).genesis.hash() == hash;
+        let found = Network::ALL.into_iter().find(has_genesis);
         if found == Some(expected) {
             return Ok(Some(0));
         }
@@ -344,10 +348,7 @@ impl<S: HeaderStore> Importer<S> {
             return Ok(Some(active.height()));
         }
         let on_side = self.writer.tree().sides().iter().find_map(|side| height_on(side, hash));
-        Ok(match on_side {
-            Some(height) => Some(height),
-            None => self.writer.store().height_of(hash)?,
-        })
+        Ok(on_side.or(self.writer.store().height_of(hash)?))
     }
 
     /// Cuts the batch, whose first header has height `first`, before the first header that contradicts a hint.

@@ -6,7 +6,7 @@ use crate::config::{HintsSource, HostPort, Layer, MinChainWork, PeerCount};
 /// Options that say what the chain is expected to be, beyond the consensus rules.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct ChainArgs {
-    /// Expected hashes of the chain, which speed up the download: a file with lines `HEIGHT HASH`, or `none`
+    /// Expected hashes of the chain, which speed up a sync or import: a file with lines `HEIGHT HASH`, or `none`
     /// [env: LIGHTCLIENT_HINTS] [default: those that ship with the program]
     #[arg(long, value_name = "none|FILE")]
     pub hints: Option<HintsSource>,

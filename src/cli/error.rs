@@ -7,7 +7,7 @@ use crate::config::{ColorChoice, ConfigError};
 use crate::files::{FileError, advice};
 use crate::node::shutdown::EndSignal;
 use crate::node::{FetchError, JournalError, SyncError};
-use crate::output::Wording;
+use crate::output::{Wording, json_error_line};
 use crate::query::ReadError;
 use crate::spv::NotInBlock;
 use crate::store::{ErrorKind, StoreError};
@@ -149,19 +149,34 @@ fn code_of(kind: ErrorKind) -> u8 {
     }
 }
 
+/// How an error is printed.
+#[derive(Debug, Default)]
+pub(super) struct ErrorForm {
+    /// When to use color.
+    pub color: ColorChoice,
+    /// Whether the error is an object of JSON, as the lines of the log are.
+    pub is_json: bool,
+    /// The wording of its text.
+    pub wording: Wording,
+}
+
 /// Prints the error on standard error, or the help that clap has made, and returns the exit code. Prints nothing for a
 /// closed pipe or a signal.
-pub(super) fn report(error: &CliError, color: ColorChoice, wording: &Wording) -> ExitCode {
+pub(super) fn report(error: &CliError, form: &ErrorForm) -> ExitCode {
     if let CliError::Help(help) = error {
         // Standard output is flushed here because a last line without a newline is still in its buffer.
         return match help.print().and_then(|()| io::stdout().flush()) {
             Ok(()) => error.exit_code(),
-            Err(error) => report(&CliError::Output(error), color, wording),
+            Err(error) => report(&CliError::Output(error), form),
         };
     }
     if !error.is_broken_pipe() && !matches!(error, CliError::Interrupted(_)) {
         // If standard error cannot be written to, there is nowhere left to report the error.
-        let _ = print(&wording.apply(&error.to_string()), has_color(color, &io::stderr()));
+        let message = form.wording.apply(&error.to_string());
+        let _ = match form.is_json {
+            true => writeln!(io::stderr(), "{}", json_error_line(&message)),
+            false => print(&message, has_color(form.color, &io::stderr())),
+        };
     }
     error.exit_code()
 }

@@ -108,7 +108,7 @@ pub(super) fn run(args: &ImportArgs, context: &mut CommandContext) -> Result<(),
         None => stopped(fed, args, (refused, file.unit()), &imported, &store)?,
     };
     let stopped = match stopped {
-        // The file may end exactly at the height of --to.
+        // The branch that the file has last may not be the one that reaches the height of --to.
         Stopped::CaughtUp if args.to == Some(store.tip().height) => Stopped::StopHeight,
         Stopped::CaughtUp if store.tip().chainwork < min_work => Stopped::LowWork,
         stopped => stopped,
@@ -203,6 +203,7 @@ fn push_headers(
                 }
             }
             Ok(None) if number == 0 => return Err(FeedError::Empty),
+            Ok(None) if importer.has_all() => return Ok((Stopped::StopHeight, None)),
             Ok(None) => break,
             Err(error) => return Ok((Stopped::CaughtUp, Some(error))),
         }

@@ -50,11 +50,12 @@ mod wrong_clock;
 pub(crate) use args::{ChainArgs, PeerPoolArgs};
 pub(crate) use context::CommandContext;
 pub(crate) use error::CliError;
+use error::ErrorForm;
 pub(crate) use global::GlobalArgs;
 
 use crate::chainstate::{check_system_clock, unix_now_secs};
-use crate::config::{self, ColorChoice, Layer, Sources, without_login};
-use crate::output::{Wording, is_dumb};
+use crate::config::{self, ColorChoice, Layer, LogFormat, Sources, without_login};
+use crate::output::is_dumb;
 use crate::store::set_command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -204,14 +205,12 @@ impl CliCommand {
 pub fn main() -> ExitCode {
     limits::save_address_space();
     let args: Vec<OsString> = env::args_os().collect();
-    let mut color = color::color_before_parsing(&args);
-    let mut wording = Wording::default();
-    let result = panics::catch_panic(|| {
-        parse(args, color).and_then(|cli| run(cli, &mut color, &mut wording))
-    });
+    let color = color::color_before_parsing(&args);
+    let mut form = ErrorForm { color, ..ErrorForm::default() };
+    let result = panics::catch_panic(|| parse(args, color).and_then(|cli| run(cli, &mut form)));
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => error::report(&error, color, &wording),
+        Err(error) => error::report(&error, &form),
     }
 }
 
@@ -262,7 +261,8 @@ fn trace_hint(args: &[OsString]) -> &'static str {
 }
 
 /// Loads the settings and runs the command. Sets `color` and `wording` from the settings, for printing an error.
-fn run(cli: Cli, color: &mut ColorChoice, wording: &mut Wording) -> Result<(), CliError> {
+/// Runs the command. Sets `form` as soon as the settings are known.
+fn run(cli: Cli, form: &mut ErrorForm) -> Result<(), CliError> {
     if matches!(cli.command, CliCommand::Serve(_)) {
         limits::share_heaps();
     }
@@ -277,9 +277,13 @@ fn run(cli: Cli, color: &mut ColorChoice, wording: &mut Wording) -> Result<(), C
     } else {
         config::only_flags(flags.clone())?
     };
-    *color = config.color;
-    *wording = advice::wording(&config, &flags);
-    let mut context = CommandContext::new(config, &cli.global, wording.clone());
+    let wording = advice::wording(&config, &flags);
+    *form = ErrorForm {
+        color: config.color,
+        is_json: config.log_format == LogFormat::Json,
+        wording: wording.clone(),
+    };
+    let mut context = CommandContext::new(config, &cli.global, wording);
     let result = cli.command.run(&mut context);
     // What the command printed before it failed is a result too.
     let flushed = context.out.flush();

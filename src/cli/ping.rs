@@ -152,7 +152,11 @@ fn print_handshake(
 ) -> Result<(), CliError> {
     if !out.is_json() {
         let HandshakeInfo { version, services, user_agent, height, .. } = handshake;
-        let (services, user_agent) = (services.join("|"), safe_text(user_agent));
+        let user_agent = safe_text(user_agent);
+        let services = match services.join("|") {
+            services if services.is_empty() => "no services".to_owned(),
+            services => services,
+        };
         out.line(&format!(
             "PING {address}: {user_agent}, protocol {version}, height {height}, {services}"
         ))?;

@@ -34,6 +34,11 @@ Examples, where TXID is 64 hex digits:
   bitcoin-cli gettxoutproof '[\"TXID\"]' | lightclient proof verify -
   lightclient proof verify <(bitcoin-cli gettxoutproof '[\"TXID\"]')";
 
+const AFTER_HELP: &str = "\
+Examples, where TXID is 64 hex digits:
+  lightclient proof create TXID --block 170 > proof.hex
+  lightclient proof verify proof.hex";
+
 const AFTER_CREATE: &str = "\
 The block is downloaded and checked as by `lightclient block`. The proof is the same, byte for byte, as that of \
 `bitcoin-cli gettxoutproof`.
@@ -50,6 +55,7 @@ const MAX_REPEATED: usize = 80;
 
 /// Arguments of `proof`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub(crate) struct ProofArgs {
     #[command(subcommand)]
     action: ProofCommand,
@@ -206,7 +212,7 @@ fn read(proof: &OsStr) -> Result<Vec<u8>, CliError> {
     let file_error = |source| CliError::File { doing: "read", path: path.to_owned(), source };
     let (name, bytes) = if proof == "-" {
         ("standard input".to_owned(), read_all(io::stdin().lock()).map_err(file_error)?)
-    } else if path.exists() {
+    } else if exists(path).map_err(file_error)? {
         // The path need not be a regular file: it may be a pipe.
         let bytes = read_all(File::open(path).map_err(file_error)?).map_err(file_error)?;
         (path.display().to_string(), bytes)
@@ -214,6 +220,14 @@ fn read(proof: &OsStr) -> Result<Vec<u8>, CliError> {
         return of_argument(&proof.to_string_lossy()).map_err(CliError::Usage);
     };
     bytes_or_digits(bytes).map_err(|problem| CliError::Failed(format!("{name} {problem}")))
+}
+
+/// Returns whether a path names a file. Hex digits do not, and may be too long for a name.
+fn exists(path: &Path) -> io::Result<bool> {
+    match path.try_exists() {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
+        found => Ok(found.unwrap_or(false)),
+    }
 }
 
 fn of_argument(text: &str) -> Result<Vec<u8>, String> {

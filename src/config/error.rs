@@ -25,7 +25,7 @@ impl ValueError {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     /// The settings file cannot be read.
-    #[error("configuration file {}: {source}", path.display())]
+    #[error("configuration file {}: {source}: check --config and the file's permissions", path.display())]
     Read {
         /// The file.
         path: PathBuf,

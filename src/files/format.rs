@@ -3,7 +3,7 @@
 use super::error::FileError;
 use super::hex::is_hex;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -166,11 +166,23 @@ fn format_of(
         known = Some(FileFormat::Hex);
     }
     known.ok_or_else(|| {
+        if let (FilePurpose::Import, Some(source)) = (purpose, unreadable(file)) {
+            return FileError::Io { doing: "read", path: file.to_owned(), source };
+        }
         FileError::Usage(format!(
             "{}: cannot tell the format from the extension: use --format {names}",
             file.display()
         ))
     })
+}
+
+/// Returns why a path is not a file that can be read.
+fn unreadable(path: &Path) -> Option<io::Error> {
+    match path.metadata() {
+        Ok(found) if found.is_dir() => Some(io::ErrorKind::IsADirectory.into()),
+        Ok(_) => None,
+        Err(error) => Some(error),
+    }
 }
 
 /// Returns whether a regular file begins with a header in hex digits. A pipe is not read, because the bytes read here

@@ -38,7 +38,9 @@ pub(crate) use fetch::{
     FetchOptions, FetchTraffic, FetchedBlock, TxAnswer, WantedBlock, broadcast, fetch_block,
     fetch_tx,
 };
-pub(crate) use listen::{InboundPeers, ListenError, ListenOptions, PeerListener, PeerServer};
+pub(crate) use listen::{
+    InboundPeers, ListenError, ListenOptions, PeerListener, PeerServer, bind_advice,
+};
 pub(crate) use peer_options::{AddressSource, FoundAddress, PeerOptions, USER_AGENT};
 pub(crate) use peer_request::{
     AddressCount, PeerChoice, PeerControl, PeerRequest, PeerRequestReceiver, SyncEnded,

@@ -14,7 +14,7 @@ mod terminal;
 mod wording;
 
 pub(crate) use bar::{bar, bytes_bar, bytes_spinner, waiting, write_beside_bars};
-pub(crate) use log::{LogLevel, LogSettings, start_log};
+pub(crate) use log::{LogLevel, LogSettings, json_error_line, start_log};
 pub(crate) use out::{JsonArray, Output, escaped, json_text};
 pub(crate) use progress::{SyncBar, SyncProgress, SyncStage};
 pub(crate) use status::StatusLine;

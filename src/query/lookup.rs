@@ -1,11 +1,13 @@
 //! Finds headers by hash, on the active chain and on side branches.
 
 use super::as_text;
-use super::reader::READS;
 use crate::chain::median_time_past;
 use crate::primitives::{BlockHash, Header, Work};
 use crate::store::{HeaderStore, StoreError, StoredSide};
 use serde::{Deserialize, Serialize};
+
+/// How many times reads that belong together are made at most, if the chain is reorganised between them.
+pub(super) const READS: usize = 3;
 
 /// Where a header is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

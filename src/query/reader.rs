@@ -1,5 +1,7 @@
 //! Reads the stored chain from the database, or from the process that has the database open.
 
+#[cfg(feature = "cli")]
+use super::lookup::READS;
 use super::lookup::{Located, SideSummary, locate, side_summaries};
 use super::remote::{ControlClient, ControlError, MAX_RUN, StoreInfo};
 use crate::chain::{ChainTip, Params, ResumeError, params};
@@ -72,9 +74,6 @@ impl ReadError {
         }
     }
 }
-
-/// How many times reads that belong together are made at most, if the chain is reorganised between them.
-pub(super) const READS: usize = 3;
 
 /// Makes reads that belong together, and repeats them up to [`READS`] times if they find the chain reorganised between
 /// them.

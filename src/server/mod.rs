@@ -28,7 +28,7 @@ pub(crate) use options::{RpcCredentials, ServerOptions};
 pub(crate) use state::ServerState;
 
 use crate::client::{Client, Events};
-use crate::node::{Event, build_runtime};
+use crate::node::{Event, bind_advice, build_runtime};
 use auth::RpcAuthenticator;
 use notify::Notifier;
 use page::PageContext;
@@ -52,7 +52,8 @@ const HTTP_THREADS: usize = 2;
 pub(crate) enum ServerError {
     /// The server cannot listen on an address.
     #[error(
-        "cannot listen on {address}: {source}: is another node running? Choose another --rpc-bind or --rpc-port"
+        "cannot listen on {address}: {source}: {} --rpc-bind or --rpc-port",
+        bind_advice(source)
     )]
     Bind {
         /// The address.

@@ -156,6 +156,26 @@ fn tables_are_read_as_other_tools_write_them() {
 }
 
 #[test]
+fn with_to_a_file_that_ends_there_is_a_complete_import_beside_a_longer_stored_chain() {
+    let (program, path) = (mainnet(BINARY), fixture("semicolon.csv"));
+    for to in ["298", "299"] {
+        let imported = program.run(&["import", text(&path), "--to", to, "--json"]).expect_success();
+        assert_eq!(report(&imported).stopped, Stopped::StopHeight, "{to}");
+    }
+    let _ = program.run(&["import", text(&path), "--to", "300"]).expect_code(1);
+}
+
+#[test]
+fn a_path_that_is_no_readable_file_is_named_as_such() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let missing = folder.path().join("missing");
+    let said = program().run(&["import", text(&missing)]).expect_code(1).stderr;
+    assert!(said.contains("No such file or directory"), "{said}");
+    let said = program().run(&["import", text(folder.path())]).expect_code(1).stderr;
+    assert!(said.contains("name a file"), "{said}");
+}
+
+#[test]
 fn errors_about_a_table_without_known_columns_name_its_first_line() {
     let table = fs::read_to_string(fixture("semicolon.csv")).expect("the fixture");
     let rows = table.split_once('\n').expect("lines").1;

@@ -328,4 +328,9 @@ fn the_log_can_be_json() {
         "{log}"
     );
     assert!(lines.iter().all(|line| line["level"] == "info" && line["time"].is_string()), "{log}");
+    let program = light_client(BINARY, Network::Regtest);
+    let failed = program.run(&["sync", "--connect", "127.0.0.1:1", "--log-format", "json"]);
+    let log = failed.expect_code(3).stderr;
+    let last: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    assert!(last["level"] == "error" && message(&last).starts_with("no peer could"), "{log}");
 }

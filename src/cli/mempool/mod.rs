@@ -226,7 +226,7 @@ impl WatchEnd {
                 Err(match peers {
                     0 => CliError::NoPeer(format!("{nothing}, and no peer is connected")),
                     peers => CliError::Failed(format!(
-                        "{nothing} from {}",
+                        "{nothing} from {}: wait longer, or name another peer with --connect",
                         format::counted(format::to_u64(peers), "peer")
                     )),
                 })

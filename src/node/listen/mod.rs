@@ -28,5 +28,5 @@ mod tips;
 
 pub(crate) use inbound::InboundPeers;
 pub(crate) use listener::PeerListener;
-pub(crate) use options::{ListenError, ListenOptions};
+pub(crate) use options::{ListenError, ListenOptions, bind_advice};
 pub(crate) use peer_server::PeerServer;

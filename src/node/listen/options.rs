@@ -46,13 +46,22 @@ impl ListenOptions {
     }
 }
 
+/// Returns what to do if the system does not let a server listen on an address, up to the option to change.
+pub(crate) fn bind_advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::AddrNotAvailable => {
+            "this computer does not have the address: choose another"
+        }
+        io::ErrorKind::PermissionDenied => "ports below 1024 need privileges: choose another",
+        _ => "is another node running? Choose another",
+    }
+}
+
 /// Why peers cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
     /// The system does not let us listen on the address, for example because the address is in use.
-    #[error(
-        "cannot listen for peers on {address}: {source}: is another node running? Choose another --listen"
-    )]
+    #[error("cannot listen for peers on {address}: {source}: {} --listen", bind_advice(source))]
     Bind {
         /// The address.
         address: SocketAddr,
