@@ -118,9 +118,9 @@ impl<S: HeaderStore> Importer<S> {
         self.refused
     }
 
-    /// Returns whether the last header that was pushed is the last one to import.
+    /// Returns whether the last header that was judged is the last one to import.
     pub fn has_all(&self) -> bool {
-        self.options.to.is_some_and(|to| self.next == to.checked_add(1))
+        self.next.zip(self.options.to).is_some_and(|(next, to)| next.checked_sub(1) == Some(to))
     }
 
     /// Takes the next header. Returns `true`, and leaves the header out, if it is above the last height to import.
@@ -348,7 +348,7 @@ impl<S: HeaderStore> Importer<S> {
             return Ok(Some(active.height()));
         }
         let on_side = self.writer.tree().sides().iter().find_map(|side| height_on(side, hash));
-        Ok(on_side.or(self.writer.store().height_of(hash)?))
+        if on_side.is_some() { Ok(on_side) } else { Ok(self.writer.store().height_of(hash)?) }
     }
 
     /// Cuts the batch, whose first header has height `first`, before the first header that contradicts a hint.

@@ -10,7 +10,7 @@ _lightclient_words() {
     done
     case "${prev}" in
         chart) words+=($(compgen -W "difficulty hashrate interval versions" -- "${cur}")) ;;
-        --rest) words=($(compgen -W "on off" -- "${cur}")) ;;
+        --rest|--page) words=($(compgen -W "on off" -- "${cur}")) ;;
         --log-format) words=($(compgen -W "text json" -- "${cur}")) ;;
         query|block|--block|--to) words+=($(compgen -W "tip" -- "${cur}")) ;;
         export) words+=($(compgen -W "FORMATS hints" -- "${cur}")) ;;

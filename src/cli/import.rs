@@ -183,7 +183,11 @@ fn feed(
         // file.
         return Ok(Stopped::Interrupted);
     }
-    unreadable.map_or(Ok(stopped), |error| Err(FeedError::File(error)))
+    match unreadable {
+        Some(error) => Err(FeedError::File(error)),
+        None if importer.has_all() => Ok(Stopped::StopHeight),
+        None => Ok(stopped),
+    }
 }
 
 /// Hands headers to the importer until the file ends, a header is above `--to`, or a signal comes. Returns why no
@@ -203,7 +207,6 @@ fn push_headers(
                 }
             }
             Ok(None) if number == 0 => return Err(FeedError::Empty),
-            Ok(None) if importer.has_all() => return Ok((Stopped::StopHeight, None)),
             Ok(None) => break,
             Err(error) => return Ok((Stopped::CaughtUp, Some(error))),
         }

@@ -77,8 +77,10 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no peer could be used, 4 the data folder is in use, \
 5 stored data is damaged, 6 not found, 129, 130 and 143 interrupted.";
 
-/// A Bitcoin light client that downloads and verifies block headers only. It finds peers, checks every header since
-/// genesis, stores the headers, and answers questions about them. It is not a wallet.
+/// A Bitcoin light client that downloads and verifies block headers only
+///
+/// It finds peers, checks every header since genesis, stores the headers, and answers questions about them. It is not a
+/// wallet.
 #[derive(Debug, Parser)]
 #[command(name = "lightclient", version = env!("LIGHTCLIENT_VERSION"), after_help = AFTER_HELP, max_term_width = 110)]
 #[command(propagate_version = true)]
@@ -260,8 +262,7 @@ fn trace_hint(args: &[OsString]) -> &'static str {
     }
 }
 
-/// Loads the settings and runs the command. Sets `color` and `wording` from the settings, for printing an error.
-/// Runs the command. Sets `form` as soon as the settings are known.
+/// Loads the settings and runs the command. Sets `form` as soon as the settings are known.
 fn run(cli: Cli, form: &mut ErrorForm) -> Result<(), CliError> {
     if matches!(cli.command, CliCommand::Serve(_)) {
         limits::share_heaps();

@@ -212,7 +212,7 @@ fn read(proof: &OsStr) -> Result<Vec<u8>, CliError> {
     let file_error = |source| CliError::File { doing: "read", path: path.to_owned(), source };
     let (name, bytes) = if proof == "-" {
         ("standard input".to_owned(), read_all(io::stdin().lock()).map_err(file_error)?)
-    } else if exists(path).map_err(file_error)? {
+    } else if exists(proof).map_err(file_error)? {
         // The path need not be a regular file: it may be a pipe.
         let bytes = read_all(File::open(path).map_err(file_error)?).map_err(file_error)?;
         (path.display().to_string(), bytes)
@@ -222,10 +222,15 @@ fn read(proof: &OsStr) -> Result<Vec<u8>, CliError> {
     bytes_or_digits(bytes).map_err(|problem| CliError::Failed(format!("{name} {problem}")))
 }
 
-/// Returns whether a path names a file. Hex digits do not, and may be too long for a name.
-fn exists(path: &Path) -> io::Result<bool> {
-    match path.try_exists() {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
+/// Returns whether an argument names a file. Hex digits may be too long for a name.
+fn exists(argument: &OsStr) -> io::Result<bool> {
+    match Path::new(argument).try_exists() {
+        Err(error)
+            if error.kind() == io::ErrorKind::PermissionDenied
+                && of_argument(&argument.to_string_lossy()).is_err() =>
+        {
+            Err(error)
+        }
         found => Ok(found.unwrap_or(false)),
     }
 }

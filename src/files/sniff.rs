@@ -86,6 +86,12 @@ fn detect_bin(start: &[u8], skipped: u64) -> Detected {
             network.name()
         ));
     }
+    if starts_with_block(start) {
+        return Detected::Other(
+            "a block with its transactions, not headers: import a file of headers, or run `lightclient sync`"
+                .to_owned(),
+        );
+    }
     if starts_with_headers(start) || has_work(start) {
         return Detected::Format(FileFormat::Bin);
     }
@@ -146,6 +152,20 @@ fn starts_with_headers(bytes: &[u8]) -> bool {
     bytes.first_chunk().is_some_and(|first: &[u8; HEADER_LEN]| {
         bytes.get(HEADER_LEN + 4..HEADER_LEN + 36) == Some(&Header::decode(first).hash().0[..])
     })
+}
+
+/// Returns whether the bytes after the first header begin like a block's transactions: with their count and a coinbase.
+fn starts_with_block(bytes: &[u8]) -> bool {
+    let count_len = match bytes.get(HEADER_LEN) {
+        Some(0xfd) => 3,
+        Some(0xfe) => 5,
+        _ => 1,
+    };
+    // After the version of the coinbase, a block with witnesses has a marker and a flag (BIP144).
+    let inputs = bytes.get(HEADER_LEN + count_len + 4..).unwrap_or_default();
+    let inputs = inputs.strip_prefix(&[0, 1]).unwrap_or(inputs);
+    // A coinbase has one input, whose previous output is null.
+    inputs.starts_with(&[&[1][..], &[0; 32], &[0xff; 4]].concat())
 }
 
 /// Returns whether the first header has a valid proof of work on any network.

@@ -134,21 +134,21 @@ impl LineFormat {
         {
             *message = self.wording.apply(message);
         }
-        finished(line, level)
+        with_time_and_level(line, level)
     }
 }
 
 /// Adds time and level to a line.
-fn finished(mut line: Map<String, Value>, level: Level) -> Value {
+fn with_time_and_level(mut line: Map<String, Value>, level: Level) -> Value {
     let now = Utc::now().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
     line.insert("time".to_owned(), now.into());
     line.insert("level".to_owned(), level.as_str().to_lowercase().into());
     line.into()
 }
 
-/// Returns the line of a log in JSON that tells of the error that ends the program.
+/// Returns the JSON log line for the error that ends the program.
 pub(crate) fn json_error_line(message: &str) -> Value {
-    finished(Map::from_iter([("message".to_owned(), message.into())]), Level::ERROR)
+    with_time_and_level(Map::from_iter([("message".to_owned(), message.into())]), Level::ERROR)
 }
 
 /// Collects the fields of an event as JSON.

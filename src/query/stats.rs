@@ -25,7 +25,8 @@ pub struct NextRetarget {
     pub estimated_change_percent: Option<f64>,
 }
 
-/// Returns the hashes per second over the headers at heights `first..=last`, or `None` if all have the same time. The work of the first header does not count, since miners did that work before the header's time.
+/// Returns the hashes per second over the headers at heights `first..=last`, or `None` if all have the same time. The
+/// work of the first header does not count, since miners did that work before the header's time.
 ///
 /// Source: Bitcoin Core `GetNetworkHashPS`.
 ///

@@ -21,6 +21,10 @@ const BODIES_KIB: [usize; 2] = [8 << 10, 33 << 10];
 /// How long a request may take in total to get memory for its body and to send the body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long [`discard`] waits for a body. Clients without credentials get no more time, because a connection counts as
+/// busy meanwhile, and busy ones are not closed to make room for others.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The free memory for bodies, in KiB: for small ones and for longer ones.
 #[derive(Debug)]
 pub(super) struct BodyMemory([Semaphore; 2]);
@@ -29,8 +33,8 @@ pub(super) struct BodyMemory([Semaphore; 2]);
 #[derive(Debug)]
 pub(super) struct CallBody<'a> {
     /// The body.
-    pub bytes: Bytes,
-    _memory: Option<SemaphorePermit<'a>>,
+    pub bytes: Vec<u8>,
+    _memory: SemaphorePermit<'a>,
 }
 
 impl BodyMemory {
@@ -52,37 +56,29 @@ impl BodyMemory {
         if expected.is_some_and(|length| length > MAX_BODY) {
             return Err(StatusCode::PAYLOAD_TOO_LARGE);
         }
-        let read = async {
-            match expected.filter(|length| kib(*length) <= SMALL_BODY_KIB) {
-                Some(length) => {
-                    let memory = self.take(kib(length)).await;
-                    let body = body.collect().await.map_err(|_| StatusCode::BAD_REQUEST)?;
-                    Ok(CallBody { bytes: body.to_bytes(), _memory: memory })
-                }
-                None => self.read_parts(body, expected.unwrap_or(MAX_BODY)).await,
-            }
-        };
+        let read = self.read_parts(body, expected.unwrap_or(MAX_BODY));
         timeout(BODY_TIMEOUT, read).await.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
     }
 
-    /// Reads a body that is long, or of unknown length. Until it is longer than a small body, it counts as one: a client
-    /// that stalls does not hold the memory for longer bodies.
+    /// Reads a body of at most `longest` bytes. Until it is longer than a small body, it counts as one: a client that
+    /// stalls before that does not hold the memory for longer bodies.
     async fn read_parts(
         &self,
         body: impl Body<Data = Bytes>,
         longest: usize,
     ) -> Result<CallBody<'_>, StatusCode> {
         let (mut body, mut bytes) = (pin!(body), Vec::new());
-        let mut memory = self.take(SMALL_BODY_KIB).await;
+        let mut memory = self.take(kib(longest).min(SMALL_BODY_KIB)).await;
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| StatusCode::BAD_REQUEST)?;
             let Ok(data) = frame.into_data() else { continue };
             let length = bytes.len() + data.len();
-            if length > MAX_BODY {
+            if length > longest {
                 return Err(StatusCode::PAYLOAD_TOO_LARGE);
             }
             if kib(bytes.len()) <= SMALL_BODY_KIB && kib(length) > SMALL_BODY_KIB {
-                drop(memory.take());
+                // It does not wait with permits for small bodies. What has come of it is not counted meanwhile.
+                drop(memory);
                 memory = self.take(kib(longest)).await;
                 // Growing by doubling would take more than the permits count.
                 bytes.reserve_exact(longest.saturating_sub(bytes.len()));
@@ -90,21 +86,19 @@ impl BodyMemory {
             bytes.extend_from_slice(&data);
         }
         bytes.shrink_to_fit();
-        if let Some(memory) = &mut memory {
-            let surplus = memory.num_permits().saturating_sub(kib(bytes.len()) as usize);
-            drop(memory.split(surplus));
-        }
-        Ok(CallBody { bytes: bytes.into(), _memory: memory })
+        let surplus = memory.num_permits().saturating_sub(kib(bytes.len()) as usize);
+        drop(memory.split(surplus));
+        Ok(CallBody { bytes, _memory: memory })
     }
 
-    async fn take(&self, kib: u32) -> Option<SemaphorePermit<'_>> {
+    async fn take(&self, kib: u32) -> SemaphorePermit<'_> {
         let memory = &self.0[usize::from(kib > SMALL_BODY_KIB)];
-        // An error would mean that the semaphore is closed, which none of these ever is.
-        memory.acquire_many(kib).await.ok()
+        memory.acquire_many(kib).await.expect("the semaphores are never closed")
     }
 }
 
-/// Reads a body without keeping it, so that its connection can be used again. Returns whether it was read to its end.
+/// Reads a body without keeping it, so that its connection can be used again. Returns whether it was read to its end in
+/// time.
 pub(super) async fn discard(body: impl Body<Data = Bytes>) -> bool {
     let length = body.size_hint().lower();
     if usize::try_from(length).map_or(true, |length| length > MAX_BODY) {
@@ -121,7 +115,7 @@ pub(super) async fn discard(body: impl Body<Data = Bytes>) -> bool {
         }
         true
     };
-    timeout(BODY_TIMEOUT, read).await.unwrap_or(false)
+    timeout(DISCARD_TIMEOUT, read).await.unwrap_or(false)
 }
 
 /// Returns how many KiB a body of so many bytes counts for.

@@ -52,8 +52,8 @@ const HTTP_THREADS: usize = 2;
 pub(crate) enum ServerError {
     /// The server cannot listen on an address.
     #[error(
-        "cannot listen on {address}: {source}: {} --rpc-bind or --rpc-port",
-        bind_advice(source)
+        "cannot listen on {address}: {source}: {}",
+        bind_advice(source, "--rpc-bind", "--rpc-port")
     )]
     Bind {
         /// The address.

@@ -74,7 +74,9 @@ impl HttpService {
         let (head, body) = request.into_parts();
         if !self.authenticator.accepts(&head.headers) {
             let response = challenge(&head.headers).await;
-            return if discard(body).await { response } else { closing(response) };
+            // A client that waits for `100 Continue` does not send its body. To read it would ask for it.
+            let is_read = !head.headers.contains_key(header::EXPECT) && discard(body).await;
+            return if is_read { response } else { closing(response) };
         }
         match self.bodies.read(body).await {
             Ok(body) => rpc::answer(&self.state, &body.bytes).await,

@@ -90,6 +90,7 @@ fn other_kinds_of_files_are_recognised() {
     for (name, content, parts) in [
         ("sparse.bin", &sparse, &["zeros up to height 8", "byte 720", "--skip 720"][..]),
         ("zeros.bin", &vec![0; 8000], &["8000 bytes, all of them zeros"]),
+        ("block.bin", &block, &["a block with its transactions, not headers"]),
         ("blk.bin", &blk, &["blocks of mainnet, not headers"]),
         ("text.bin", &csv, &["the file is text", "height;hash;version", "--format csv"]),
         ("raw.csv", &start(), &["not csv but raw headers of 80 bytes: --format bin"]),
@@ -157,12 +158,19 @@ fn tables_are_read_as_other_tools_write_them() {
 
 #[test]
 fn with_to_a_file_that_ends_there_is_a_complete_import_beside_a_longer_stored_chain() {
-    let (program, path) = (mainnet(BINARY), fixture("semicolon.csv"));
+    let (stored, path) = (mainnet(BINARY), fixture("semicolon.csv"));
     for to in ["298", "299"] {
-        let imported = program.run(&["import", text(&path), "--to", to, "--json"]).expect_success();
+        let imported = stored.run(&["import", text(&path), "--to", to, "--json"]).expect_success();
         assert_eq!(report(&imported).stopped, Stopped::StopHeight, "{to}");
     }
-    let _ = program.run(&["import", text(&path), "--to", "300"]).expect_code(1);
+    let _ = stored.run(&["import", text(&path), "--to", "300"]).expect_code(1);
+    // As many headers as the height of --to, but some of them are on a side branch.
+    let chain = regtest_chain(40, 1, 600);
+    let side = fork_chain(&chain, 30, 5, 2).split_off(31);
+    let (_folder, path) = file("branch.bin", bytes(&[chain, side].concat()));
+    let args = ["import", text(&path), "--to", "45", "--min-chain-work", "0xffff"];
+    let short = program().with("--regtest").run(&args).expect_code(1);
+    assert!(short.stderr.contains("it ends at height 40"), "{}", short.stderr);
 }
 
 #[test]

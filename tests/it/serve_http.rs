@@ -244,11 +244,16 @@ fn a_connection_goes_on_after_a_refused_call_or_says_that_it_ends() {
         stream.read_exact(&mut body).unwrap();
         head
     };
-    let refused = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000000\r\n\r\n";
+    let refused = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n";
     for _ in 0..2 {
-        let head = answer_to(refused, &vec![b' '; 4_000_000]);
+        let head = answer_to(refused, &vec![b' '; 1_000_000]);
         assert!(head.starts_with("http/1.1 401") && !head.contains("connection: close"), "{head}");
     }
+    let began = Instant::now();
+    let mute = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n";
+    let (head, _) = serving.rpc.send(mute.as_bytes()).unwrap();
+    assert!(head.starts_with("HTTP/1.1 401") && head.contains("connection: close"), "{head}");
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     let call = r#"{"method":"getblockcount","id":1}"#;
     let head = call_head(&serving, &format!("Content-Length: {}", call.len()));
     assert!(answer_to(&head, call.as_bytes()).starts_with("http/1.1 200"));

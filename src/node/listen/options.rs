@@ -46,14 +46,18 @@ impl ListenOptions {
     }
 }
 
-/// Returns what to do if the system does not let a server listen on an address, up to the option to change.
-pub(crate) fn bind_advice(source: &io::Error) -> &'static str {
+/// Returns what to do if the system does not let a server listen on an address. `address` and `port` are the options to
+/// change.
+pub(crate) fn bind_advice(source: &io::Error, address: &str, port: &str) -> String {
     match source.kind() {
         io::ErrorKind::AddrNotAvailable => {
-            "this computer does not have the address: choose another"
+            format!("this computer does not have the address: choose another {address}")
         }
-        io::ErrorKind::PermissionDenied => "ports below 1024 need privileges: choose another",
-        _ => "is another node running? Choose another",
+        io::ErrorKind::PermissionDenied => {
+            format!("ports below 1024 need privileges: choose another {port}")
+        }
+        _ if address == port => format!("is another node running? Choose another {address}"),
+        _ => format!("is another node running? Choose another {address} or {port}"),
     }
 }
 
@@ -61,7 +65,10 @@ pub(crate) fn bind_advice(source: &io::Error) -> &'static str {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
     /// The system does not let us listen on the address, for example because the address is in use.
-    #[error("cannot listen for peers on {address}: {source}: {} --listen", bind_advice(source))]
+    #[error(
+        "cannot listen for peers on {address}: {source}: {}",
+        bind_advice(source, "--listen", "--listen")
+    )]
     Bind {
         /// The address.
         address: SocketAddr,

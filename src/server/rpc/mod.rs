@@ -50,7 +50,7 @@ async fn batch(state: &Arc<ServerState>, calls: &[&RawValue]) -> Response {
     let mut replies = "[".to_owned();
     let mut before = RpcCall::UNREAD;
     for (at, call) in calls.iter().enumerate() {
-        if at % CALLS_PER_TURN == CALLS_PER_TURN - 1 {
+        if at > 0 && at.is_multiple_of(CALLS_PER_TURN) {
             yield_now().await;
         }
         let (call, request) = RpcCall::read(call, before);

@@ -89,18 +89,21 @@ fn a_header_is_found_while_reorganisations_move_it_between_the_chain_and_a_side_
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {
         let reader = scope.spawn(|| {
+            let mut rounds = 0;
             while !ended.load(Ordering::Relaxed) {
                 for branch in [&one, &two] {
                     let found = locate(&store, &branch.hashes()[1]).unwrap();
                     assert!(found.is_some(), "on neither branch");
                     assert_eq!(side_summaries(&store).unwrap().len(), 1);
                 }
+                rounds += 1;
             }
+            rounds
         });
         for state in states.iter().cycle().skip(1).take(300) {
             activate(state);
         }
         ended.store(true, Ordering::Relaxed);
-        reader.join().unwrap();
+        assert!(reader.join().unwrap() > 10);
     });
 }

@@ -113,23 +113,23 @@ pub(super) fn getnetworkhashps(state: Arc<ServerState>, params: RpcParams) -> Rp
 fn network_hash_rate(state: &ServerState, params: &RpcParams) -> RpcResult {
     let blocks = params.integer::<i32>(0)?.map_or(DEFAULT_BLOCKS, i64::from);
     let height = params.integer::<i32>(1)?.map_or(-1, i64::from);
-    let mut reader = state.chain();
-    let tip = reader.tip()?.height;
+    let tip = state.tip().height;
     if blocks < -1 || blocks == 0 {
         return Err(RpcError::invalid("Invalid nblocks. Must be a positive number or -1."));
     }
     if height < -1 || height > i64::from(tip) {
         return Err(RpcError::invalid("Block does not exist at specified height"));
     }
-    let height = u32::try_from(height).unwrap_or(tip);
-    let blocks = match u32::try_from(blocks) {
-        Ok(blocks) => blocks,
-        Err(_) => height % state.params().interval + 1,
-    };
-    if height == 0 {
-        return done(&0);
-    }
-    let first = height - blocks.min(height);
-    let rate = reread_if_reorganised(|| hash_rate(&mut reader, first, height))?;
+    let mut reader = state.chain();
+    let rate = reread_if_reorganised(|| {
+        let tip = reader.tip()?.height;
+        let height = u32::try_from(height).map_or(tip, |height| height.min(tip));
+        let blocks = match u32::try_from(blocks) {
+            Ok(blocks) => blocks,
+            Err(_) => height % state.params().interval + 1,
+        };
+        hash_rate(&mut reader, height - blocks.min(height), height)
+    })?;
+    // Genesis alone has no rate.
     done(&Float(sixteen_digits(rate.unwrap_or(0.0))))
 }
