@@ -2,7 +2,7 @@
 
 use super::block_id::BlockId;
 use super::stored::resolve_range;
-use super::{CliError, CommandContext};
+use super::{CliError, CommandContext, value_parsers};
 use crate::charts::{ChartName, ChartRequest, draw};
 use crate::files::Sink;
 use crate::output::bar;
@@ -33,6 +33,7 @@ Examples:
 pub(crate) struct ChartArgs {
     /// Which chart: difficulty, hashrate, interval or versions
     #[arg(value_name = "CHART")]
+    #[arg(value_parser = value_parsers::chart(), hide_possible_values = true)]
     chart: ChartName,
     /// Write the chart to this file, as SVG or PNG by its extension; an existing file is replaced
     #[arg(long, short, value_name = "FILE")]

@@ -9,9 +9,6 @@ _lightclient_words() {
         [[ ${word} == -* || ${word} == "["* || ${word} == "<"* ]] || words+=("${word}")
     done
     case "${prev}" in
-        chart) words+=($(compgen -W "difficulty hashrate interval versions" -- "${cur}")) ;;
-        --rest|--page) words=($(compgen -W "on off" -- "${cur}")) ;;
-        --log-format) words=($(compgen -W "text json" -- "${cur}")) ;;
         query|block|--block|--to) words+=($(compgen -W "tip" -- "${cur}")) ;;
         export) words+=($(compgen -W "FORMATS hints" -- "${cur}")) ;;
         import) words+=($(compgen -W "FORMATS" -- "${cur}")) ;;

@@ -66,6 +66,7 @@ pub(crate) struct GlobalArgs {
     /// How lines of the log are written: text, or json for one object a line [env: LIGHTCLIENT_LOG_FORMAT]
     /// [default: text]
     #[arg(long, value_name = "FORMAT", global = true, help_heading = GLOBAL)]
+    #[arg(value_parser = value_parsers::log_format(), hide_possible_values = true)]
     log_format: Option<LogFormat>,
     /// Log every P2P message; --trace=hex adds its bytes
     #[arg(long, value_name = "FORMAT", global = true, help_heading = GLOBAL)]

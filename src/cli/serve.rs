@@ -7,9 +7,9 @@ use super::error::CliError;
 use super::peer_server::peer_server_options;
 use super::servers::ServeOptions;
 use super::sync::{sync_options, watch_sync};
+use super::value_parsers;
 use crate::config::{
-    AppConfig, BindAddress, HostPort, Layer, Listen, RpcAuth, ServeLayer, ServiceBits, on_or_off,
-    port,
+    AppConfig, BindAddress, HostPort, Layer, Listen, RpcAuth, ServeLayer, ServiceBits, port,
 };
 use crate::node::SyncOptions;
 use crate::server::{RpcCredentials, ServerOptions};
@@ -82,10 +82,12 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "HEX")]
     listen_services: Option<ServiceBits>,
     /// Answer REST requests, which need no credentials [env: LIGHTCLIENT_REST] [default: on]
-    #[arg(long, value_name = "on|off", value_parser = on_or_off)]
+    #[arg(long, value_name = "on|off")]
+    #[arg(value_parser = value_parsers::on_or_off(), hide_possible_values = true)]
     rest: Option<bool>,
     /// Show the page at /, which needs no credentials [env: LIGHTCLIENT_PAGE] [default: on]
-    #[arg(long, value_name = "on|off", value_parser = on_or_off)]
+    #[arg(long, value_name = "on|off")]
+    #[arg(value_parser = value_parsers::on_or_off(), hide_possible_values = true)]
     page: Option<bool>,
     /// Run this command for each new tip; %s is its hash [env: LIGHTCLIENT_BLOCK_NOTIFY]
     #[arg(long, value_name = "COMMAND")]

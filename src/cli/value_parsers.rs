@@ -1,11 +1,13 @@
 //! Parses the values of options, for clap.
 
-use crate::config::ColorChoice;
+use crate::charts::{ChartName, UnknownChart};
+use crate::config::{self, ColorChoice, LogFormat};
 use crate::files::FileFormat;
 use crate::format::number;
 use crate::primitives::{Network, UnknownNetwork};
 use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
 use std::ffi::OsStr;
+use std::str::FromStr;
 
 /// Parses a value with a function, and lists accepted names for shell completions. The function may accept more names.
 #[derive(Clone, Debug)]
@@ -44,6 +46,30 @@ pub(super) fn network() -> NamedValueParser<Network> {
 pub(super) fn file_format() -> NamedValueParser<FileFormat> {
     let names = FileFormat::ALL.iter().map(|format| format.name()).collect();
     NamedValueParser { names, parse: str::parse }
+}
+
+/// Accepts every name of a chart, and lists one name for each chart.
+pub(super) fn chart() -> NamedValueParser<ChartName> {
+    NamedValueParser {
+        names: ChartName::ALL.map(ChartName::name).to_vec(),
+        parse: |name| name.parse().map_err(|error: UnknownChart| error.to_string()),
+    }
+}
+
+/// Accepts `on` and `off`.
+pub(super) fn on_or_off() -> NamedValueParser<bool> {
+    NamedValueParser {
+        names: vec!["on", "off"],
+        parse: |text| config::on_or_off(text).map_err(|error| error.to_string()),
+    }
+}
+
+/// Accepts the formats of the log.
+pub(super) fn log_format() -> NamedValueParser<LogFormat> {
+    NamedValueParser {
+        names: vec!["text", "json"],
+        parse: |name| name.parse().map_err(|error: <LogFormat as FromStr>::Err| error.to_string()),
+    }
 }
 
 /// Accepts `auto`, `always` and `never`.

@@ -119,7 +119,7 @@ impl PartialMerkleTree<'_> {
     /// The proof is invalid.
     pub(crate) fn extract(&self, root: &MerkleRoot) -> Result<Vec<ProvenTx>, ProofError> {
         let walk = self.walk(root)?;
-        walk.needless.map_or(Ok(walk.proven), Err)
+        walk.non_canonical.map_or(Ok(walk.proven), Err)
     }
 
     /// Returns the transactions that the proof shows to be in the block whose header has this root, in the block's
@@ -142,7 +142,8 @@ impl PartialMerkleTree<'_> {
 
     fn walk(&self, root: &MerkleRoot) -> Result<Walk<'_>, ProofError> {
         self.check_counts()?;
-        let mut walk = Walk { tree: self, bits: 0, hashes: 0, proven: Vec::new(), needless: None };
+        let mut walk =
+            Walk { tree: self, bits: 0, hashes: 0, proven: Vec::new(), non_canonical: None };
         let height = tree_height(self.transaction_count);
         let got = MerkleRoot(walk.node(height, 0)?);
         walk.check_all_used()?;
@@ -150,7 +151,7 @@ impl PartialMerkleTree<'_> {
             return Err(ProofError::WrongRoot { expected: *root, got });
         }
         if walk.proven.is_empty() {
-            walk.needless = Some(ProofError::BranchWithoutMatch { height });
+            walk.non_canonical = Some(ProofError::BranchWithoutMatch { height });
         }
         Ok(walk)
     }
@@ -257,7 +258,7 @@ struct Walk<'a> {
     hashes: usize,
     proven: Vec<ProvenTx>,
     /// What the proof has that Bitcoin Core accepts but never makes.
-    needless: Option<ProofError>,
+    non_canonical: Option<ProofError>,
 }
 
 impl Walk<'_> {
@@ -283,7 +284,7 @@ impl Walk<'_> {
             left
         };
         if self.proven.len() == before {
-            self.needless = Some(ProofError::BranchWithoutMatch { height });
+            self.non_canonical = Some(ProofError::BranchWithoutMatch { height });
         }
         if reads_as_transaction(&left, &right) {
             return Err(ProofError::Ambiguous { height });
@@ -311,7 +312,7 @@ impl Walk<'_> {
             return Err(error);
         }
         if !self.bits.is_multiple_of(8) && self.tree.flags[used_bytes - 1] >> (self.bits % 8) != 0 {
-            self.needless = Some(error);
+            self.non_canonical = Some(error);
         }
         let got = self.tree.hashes.len();
         if got == self.hashes {

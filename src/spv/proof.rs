@@ -45,7 +45,8 @@ pub struct NotInBlock {
 }
 
 impl CheckedProof {
-    /// Checks a proof without looking at the chain. It proves at least one transaction. Refuses proofs that Bitcoin Core accepts but never makes, too.
+    /// Checks a proof without looking at the chain. The proof has at least one transaction. Proofs that Bitcoin Core
+    /// accepts but never makes are refused, too.
     ///
     /// # Errors
     /// The bytes cannot be decoded as a proof, or the proof is wrong.

@@ -115,7 +115,7 @@ fn an_interrupted_sync_blames_no_peer() {
     // Its folder lives as long as it does.
     let program = program();
     let mut running = program.start(&sync_with(&[&mute], &[]));
-    // Before the connection, it does not catch the signal.
+    // Before it connects, it may not catch the signal yet.
     mute.record()
         .wait_for("a connection", PATIENCE, |seen| (seen.connections.len() == 1).then_some(()));
     // As long as it takes to be called late by who does not interrupt.

@@ -151,11 +151,7 @@ fn requests_of_pages_from_elsewhere_are_refused() {
 fn what_is_too_long_is_refused_and_others_are_answered_meanwhile() {
     let (serving, _peer) = serving(&[]);
     let head = |length: u64| {
-        format!(
-            "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\
-             Authorization: Basic {}\r\n\r\n",
-            data_encoding::BASE64.encode(serving.rpc.credentials.as_bytes())
-        )
+        call_head(&serving, &format!("Connection: close\r\nContent-Length: {length}"))
     };
     let (status, _) = serving.rpc.send(head(0x0200_0001).as_bytes()).unwrap();
     assert!(status.starts_with("HTTP/1.1 413"), "{status}");
